@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Tests start, signal and kill real processes, change directories and masks: each file gets a process of its own.
+    pool: 'forks',
+    isolate: true,
+    // A test passes or fails the first time, in the order written; a test that asserts nothing and a lonely `.only` fail.
+    retry: 0,
+    allowOnly: false,
+    passWithNoTests: false,
+    expect: { requireAssertions: true },
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+  },
+})
