@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import { agentName, userName } from './names.ts'
+import { activities, runStates } from './states.ts'
+import { teamDefinition } from './team.ts'
+
+export const agentKinds = ['team', 'runbook', 'command', 'container'] as const
+
+/** How its life is watched; every kind has it. Times in seconds, as supervisord's users write them. */
+export const policy = z
+  .object({
+    restart: z.enum(['always', 'on-failure', 'never']).describe('when it is started again after it ended by itself'),
+    startsecs: z.number().min(0).max(3600).default(1).describe('seconds alive until STARTING becomes RUNNING'),
+    startretries: z.number().int().min(0).max(1000).default(3).describe('deaths before RUNNING, one more is FATAL'),
+    stop_signal: z.enum(['TERM', 'INT', 'HUP', 'QUIT', 'KILL', 'USR1', 'USR2']).default('TERM'),
+    stop_grace: z.number().min(0).max(3600).default(10).describe('seconds between the stop signal and KILL'),
+  })
+  .meta({ id: 'Policy' })
+export type Policy = z.output<typeof policy>
+export const policyInput = policy.partial().strict()
+
+/** What a run may use at most; absent means the runtime's default. */
+export const limits = z
+  .object({
+    memory_bytes: z.number().int().positive().optional(),
+    cpus: z.number().positive().optional(),
+    pids: z.number().int().positive().optional(),
+    open_files: z.number().int().positive().optional(),
+  })
+  .strict()
+  .meta({ id: 'Limits' })
+export type Limits = z.output<typeof limits>
+
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
+const text = z.string().refine((value) => !value.includes('\0'), 'must not contain NUL')
+
+/** Any program. Arguments are handed over as they are: no shell. */
+export const commandDefinition = z
+  .object({
+    command: z.array(text).min(1).max(4096).describe('program and arguments'),
+    cwd: z.string().optional().describe('absolute path; default the project'),
+    env: z.record(variableName, text).default({}).describe('declared variables, added to an otherwise empty environment'),
+  })
+  .meta({ id: 'CommandDefinition' })
+export type CommandDefinition = z.output<typeof commandDefinition>
+
+const common = { owner: userName.optional(), name: agentName, policy: policyInput.default({}), limits: limits.default({}) }
+
+/** A new agent, as the native API takes it. `owner` defaults to the caller. */
+export const newAgent = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('team'), ...common, ...teamDefinition.shape }).strict(),
+  z.object({ kind: z.literal('command'), ...common, ...commandDefinition.shape }).strict(),
+])
+export type NewAgent = z.output<typeof newAgent>
+
+/** Something that is missing while the agent goes on: a broker, a key, an MCP command. Retried with backoff. */
+export const condition = z
+  .object({
+    type: z.string().describe('broker, model, tool-server, secret, …'),
+    subject: z.string().describe('which one'),
+    message: z.string().describe('what is wrong and what to do'),
+    since: z.number().int().describe('epoch ms'),
+  })
+  .meta({ id: 'Condition' })
+export type Condition = z.output<typeof condition>
+
+export const usage = z
+  .object({
+    model_calls: z.number().int(),
+    input_tokens: z.number().int(),
+    output_tokens: z.number().int(),
+    cost_usd: z.number().nullable().describe('null where a price is not known'),
+  })
+  .meta({ id: 'Usage' })
+export type Usage = z.output<typeof usage>
+
+/** One agent as every door shows it. */
+export const agentView = z
+  .object({
+    id: z.string(),
+    owner: z.string(),
+    name: z.string(),
+    kind: z.enum(agentKinds),
+    runtime: z.enum(['process', 'docker', 'swarm']),
+    desired: z.enum(['running', 'stopped']),
+    state: z.enum(runStates),
+    reason: z.string().describe('why it is in this state, in words'),
+    since: z.number().int().describe('epoch ms of the last change of state'),
+    activity: z.enum(activities).nullable(),
+    pid: z.number().int().nullable(),
+    run_id: z.string().nullable(),
+    restarts: z.number().int().describe('automatic restarts since it was last started by a caller'),
+    uptime_ms: z.number().int().nullable(),
+    exit_code: z.number().int().nullable().describe('of the last run that ended'),
+    exit_signal: z.string().nullable(),
+    revision: z.number().int().describe('of the definition'),
+    running_revision: z.number().int().nullable().describe('the revision that the live run was started with'),
+    queued: z.number().int().describe('messages waiting'),
+    usage,
+    conditions: z.array(condition),
+    created_at: z.number().int(),
+    updated_at: z.number().int(),
+  })
+  .meta({ id: 'Agent' })
+export type AgentView = z.output<typeof agentView>
+
+/** With its definition; secrets come back as `"***"`. */
+export const agentDetail = agentView
+  .extend({
+    definition: z.record(z.string(), z.unknown()),
+    policy,
+    limits,
+    file: z.string().nullable().describe('the agent file, where its kind has one'),
+    program: z.string().describe('its name for supervisorctl'),
+    notes: z.array(z.string()).describe('what a reader should know, such as a change that waits for the next start'),
+  })
+  .meta({ id: 'AgentDetail' })
+export type AgentDetail = z.output<typeof agentDetail>

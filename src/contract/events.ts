@@ -1,0 +1,61 @@
+import { z } from 'zod'
+
+/** Everything that can happen, in the past tense. A door translates these; nothing is told that is not one of them. */
+export const eventTypes = [
+  'agent.created',
+  'agent.updated',
+  'agent.deleted',
+  'agent.start_requested',
+  'agent.stop_requested',
+  'agent.restart_requested',
+  'agent.activity_changed',
+  'agent.condition_raised',
+  'agent.condition_cleared',
+  'run.starting',
+  'run.running',
+  'run.stopping',
+  'run.stopped',
+  'run.exited',
+  'run.backoff',
+  'run.fatal',
+  'run.unknown',
+  'run.adopted',
+  'message.queued',
+  'message.delivered',
+  'message.acknowledged',
+  'message.dead',
+  'message.sent',
+  'approval.requested',
+  'approval.answered',
+  'usage.recorded',
+  'token.created',
+  'token.revoked',
+  'regent.started',
+  'regent.stopping',
+] as const
+export type EventType = (typeof eventTypes)[number]
+
+/** One thing that happened. `number` only grows; events become visible in its order. */
+export const eventView = z
+  .object({
+    number: z.number().int(),
+    at: z.number().int().describe('epoch ms'),
+    type: z.enum(eventTypes),
+    agent_id: z.string().nullable(),
+    agent: z.string().nullable().describe('owner/name'),
+    owner: z.string().nullable().describe('whose it is; null for events that only admins see'),
+    actor: z.string().describe('who caused it: a user, `regent`, or `agent`'),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'Event' })
+export type EventView = z.output<typeof eventView>
+
+/** Passed on while they happen and not journalled: pieces of an answer that is being written. */
+export interface Delta {
+  readonly agentId: string
+  readonly owner: string
+  readonly agent: string
+  readonly messageId: string
+  readonly author: string
+  readonly text: string
+}

@@ -1,0 +1,15 @@
+/**
+ * The states of a run, in supervisord's words.
+ * STOPPED: not running, as asked, or never started. STARTING: launched, not yet alive for startsecs. RUNNING: alive for startsecs.
+ * BACKOFF: died, waits for its next start. STOPPING: told to end. EXITED: ended by itself, and its policy does not restart it.
+ * FATAL: given up. UNKNOWN: cannot be seen now.
+ */
+export const runStates = ['STOPPED', 'STARTING', 'RUNNING', 'BACKOFF', 'STOPPING', 'EXITED', 'FATAL', 'UNKNOWN'] as const
+export type RunState = (typeof runStates)[number]
+
+/** States in which a process may be alive. */
+export const liveStates: readonly RunState[] = ['STARTING', 'RUNNING', 'STOPPING', 'UNKNOWN']
+
+/** What the agent itself is doing; `null` for one that cannot say (a plain command) or does not run. */
+export const activities = ['starting', 'working', 'needs_input', 'idle', 'rate_limited', 'stalled'] as const
+export type Activity = (typeof activities)[number]

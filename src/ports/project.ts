@@ -1,0 +1,22 @@
+import type { RunSpec } from './runtime.ts'
+import type { AgentRow } from './store.ts'
+
+/** What a person keeps on disk: agent files, their `.ini`, the per-user log. Paths never leave the project. */
+export interface Project {
+  readonly root: string
+  /**
+   * Writes the agent's files from the template (kind team) and answers the agent file's absolute path, null for kinds without one.
+   * Replaces what is there. Throws NOT_FOUND with `details.what` = `template` when the template is missing.
+   */
+  write(agent: AgentRow): Promise<string | null>
+  /** Removes its files; none there is success. The user's log stays. */
+  remove(agent: AgentRow): Promise<void>
+  /** Program, folder and environment for a run of it (RELIABILITY.md 4, "Environment of agents"). */
+  launch(
+    agent: AgentRow,
+    run: { readonly runId: string; readonly start: number },
+  ): Promise<Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit'>>
+  /** Appends a line of an agent's output to its owner's `all.log`, which stays bounded. Never throws. */
+  log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void
+  close(): Promise<void>
+}
