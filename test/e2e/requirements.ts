@@ -9,7 +9,7 @@ import { planned } from './requirements/row.ts'
 import { testbed } from './requirements/testbed.ts'
 import { workerTools } from './requirements/worker-tools.ts'
 
-export type { Requirement, Source } from './requirements/row.ts'
+export type { Requirement } from './requirements/row.ts'
 
 /** The issues that deliver promises. Those from 6 on are not opened yet: their numbers only keep the parts of the plan apart. */
 export const issues: Readonly<Record<number, string>> = {

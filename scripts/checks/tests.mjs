@@ -1,0 +1,68 @@
+// The tests: vitest with its usual report on the screen and a JSON report for the summary, then a look for what they left running.
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { leftovers } from './leftovers.mjs'
+import { run, tool } from './run.mjs'
+
+/** Runs vitest with the caller's arguments; a run without arguments is the whole one, in which each skipped test must give its reason. */
+export async function runTests(args, root) {
+  const from = performance.now()
+  const folder = mkdtempSync(join(tmpdir(), 'regent-check-'))
+  const mark = randomUUID()
+  try {
+    const report = join(folder, 'report.json')
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+    const { code } = await run(tool('vitest'), ['run', ...reporters, ...args], {
+      cwd: root,
+      inherit: true,
+      env: { ...process.env, REGENT_TEST_RUN: mark },
+    })
+    const result = digest(read(report), root, code, args.length === 0)
+    const left = await leftovers(`REGENT_TEST_RUN=${mark}`)
+    result.problems.push(...left.map((process) => `left running by a test: ${process}`))
+    return { name: 'tests', ms: performance.now() - from, ...result, failed: result.failed + result.problems.length }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function read(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** What the report says: the numbers, every skipped test with its reason, and what went wrong beside failed tests. */
+function digest(report, root, code, whole) {
+  const files = report?.testResults ?? []
+  const tests = files.flatMap((file) => file.assertionResults.map((test) => ({ ...test, file: relative(root, file.name) })))
+  const count = (...states) => tests.filter((test) => states.includes(test.status)).length
+  const skipped = tests.filter((test) => test.status === 'skipped' || test.status === 'todo' || test.status === 'pending').map(skip)
+  const problems = files
+    .filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
+    .map((file) => `${relative(root, file.name)} did not run to its end: ${firstLine(file.message)}`)
+  const passed = count('passed')
+  const failed = count('failed')
+  if (report === undefined) problems.push(`vitest ended with ${code} and no report`)
+  else if (passed + failed === 0) problems.push('no test ran')
+  else if (code !== 0 && failed + problems.length === 0) problems.push(`vitest ended with ${code}: see its output above`)
+  if (whole) problems.push(...skipped.filter((test) => test.reason === undefined).map((test) => `skipped without a reason: ${test.name}`))
+  return {
+    passed,
+    failed,
+    skipped: whole ? skipped : skipped.filter((test) => test.reason !== undefined),
+    problems,
+    titles: tests.map(title),
+  }
+}
+
+const skip = (test) => ({
+  name: `${test.file}: ${test.fullName.trim()}`,
+  reason: test.meta?.skipReason ?? (test.status === 'todo' ? 'to do' : undefined),
+})
+const title = (test) => ({ title: test.title, ran: test.status === 'passed' || test.status === 'failed' })
+const firstLine = (text) => (text || 'no message').split('\n')[0]
