@@ -35,6 +35,8 @@ function tell(result) {
   if (!result.ok) console.log(`${result.output.trimEnd()}\n`)
 }
 
+if (Number(process.versions.node.split('.')[0]) < 24)
+  usage(`this is Node ${process.versions.node}: run it as \`npm test\`, which brings Node 24`)
 const { names, root, rest } = parse(process.argv.slice(2))
 const results = await runChecks(
   names.filter((name) => name !== 'tests'),

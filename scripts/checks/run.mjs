@@ -1,6 +1,8 @@
 // Child processes of the checks.
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
+
+const bin = join(import.meta.dirname, '../../node_modules/.bin')
 
 const running = new Set()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
@@ -10,12 +12,16 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   })
 
 /** The program `name` of the checkout's own packages, whatever the PATH says. */
-export const tool = (name) => join(import.meta.dirname, '../../node_modules/.bin', name)
+export const tool = (name) => join(bin, name)
 
 /** Runs a program to its end: its exit code (128 when a signal ended it) and all it printed, unless `inherit` shows it as it comes. */
 export function run(command, args, { cwd, env = process.env, inherit = false }) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: inherit ? 'inherit' : ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...env, PATH: `${bin}${delimiter}${env.PATH}` },
+      stdio: inherit ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+    })
     running.add(child)
     let output = ''
     let stdout = ''

@@ -54,6 +54,7 @@ function isSuite(node) {
 
 function nameOf(node) {
   if (ts.isConstructorDeclaration(node)) return 'the constructor'
-  const named = node.name ?? (ts.isVariableDeclaration(node.parent) || ts.isPropertyAssignment(node.parent) ? node.parent.name : undefined)
-  return named === undefined ? 'a function' : named.getText()
+  const holds = [ts.isVariableDeclaration, ts.isPropertyAssignment, ts.isPropertyDeclaration].some((kind) => kind(node.parent))
+  const name = node.name ?? (holds ? node.parent.name : undefined)
+  return name === undefined ? 'a function' : name.getText()
 }

@@ -17,7 +17,7 @@ const project: readonly Requirement[] = [
   ),
   planned(2, 'I2-PRJ-04', 'I', '`.ci/run` tests a bare machine, ends every process it started, and prints the counts last'),
   proved(2, 'I2-PRJ-05', 'I', 'The promises manifest holds every row; what is not proved is counted and printed, never silently missing'),
-  planned(2, 'I2-PRJ-06', 'I', 'Each dependency rule of the house and each size cap fails on a planted breach'),
+  proved(2, 'I2-PRJ-06', 'I', 'Each dependency rule of the house and each size cap fails on a planted breach'),
   planned(2, 'I2-PRJ-07', 'I', 'The MIT licence is in the package; README shows the two commands and the example; docs/ is begun'),
   planned(2, 'I2-PRJ-08', 'I', '`npm run bench` measures the figures of docs/performance.md'),
 ]
