@@ -1,6 +1,7 @@
 // Agents as containers, commanded over RabbitMQ (S1).
 import { planned, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 export const agentCommands: readonly Requirement[] = [
   planned(6, 'S1-01', 'R', 'Agent lifecycle: create, start, stop, delete'),
   planned(6, 'S1-02', 'R', 'Containers through Docker'),

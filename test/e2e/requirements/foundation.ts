@@ -1,20 +1,11 @@
 // What the foundation itself promises beyond the rows of the contract: the project, its layers, the team, the command line, the figures.
 import { planned, proved, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 const project: readonly Requirement[] = [
   planned(2, 'I2-PRJ-01', 'I', 'An empty machine with Node 20 and npm: clone, `npm start`, the README lines pasted; no other step'),
-  planned(
-    2,
-    'I2-PRJ-02',
-    'I',
-    '`npm test` runs format, lint, types, dependency rules, size caps, dead code and every test; it counts at the end',
-  ),
-  planned(
-    2,
-    'I2-PRJ-03',
-    'I',
-    '`npm run services` starts every server the tests need on loopback, repeatably, and `-- stop` leaves nothing',
-  ),
+  proved(2, 'I2-PRJ-02', 'I', '`npm test` runs format, lint, types, dependency rules, size caps, dead code and every test; it counts at the end'),
+  planned(2, 'I2-PRJ-03', 'I', '`npm run services` starts every server the tests need on loopback, repeatably, and `-- stop` leaves nothing'),
   planned(2, 'I2-PRJ-04', 'I', '`.ci/run` tests a bare machine, ends every process it started, and prints the counts last'),
   proved(2, 'I2-PRJ-05', 'I', 'The promises manifest holds every row; what is not proved is counted and printed, never silently missing'),
   proved(2, 'I2-PRJ-06', 'I', 'Each dependency rule of the house and each size cap fails on a planted breach'),
@@ -22,6 +13,7 @@ const project: readonly Requirement[] = [
   planned(2, 'I2-PRJ-08', 'I', '`npm run bench` measures the figures of docs/performance.md'),
 ]
 
+// biome-ignore format: one promise a line
 const layers: readonly Requirement[] = [
   planned(2, 'I2-CFG-01', 'I', 'Configuration is layered: defaults < regent.toml < REGENT_* < flags, compiled once and frozen'),
   planned(2, 'I2-CFG-02', 'I', 'regent.toml has a published JSON Schema, equal to the one that is enforced'),
@@ -34,25 +26,10 @@ const layers: readonly Requirement[] = [
   planned(2, 'I2-JRN-01', 'I', 'An event is written in the transaction of the change it tells of, numbered in visible order'),
   planned(2, 'I2-JRN-02', 'I', 'The outbox relays events at least once, in order'),
   planned(2, 'I2-BUS-01', 'I', 'Memory bus with durable inboxes: queued, delivered, acknowledged or dead, across a restart of Regent'),
-  planned(
-    2,
-    'I2-RUN-01',
-    'I',
-    'Process runtime: wrapper and log pump outlive Regent; the next Regent adopts the runs by their directories',
-  ),
+  planned(2, 'I2-RUN-01', 'I', 'Process runtime: wrapper and log pump outlive Regent; the next Regent adopts the runs by their directories'),
   planned(2, 'I2-RUN-02', 'I', 'A command agent goes through every layer and back after kill -9 of Regent: same pid, exit code recorded'),
-  planned(
-    2,
-    'I2-SUP-01',
-    'I',
-    'One state table moves runs; an illegal move is refused; starting the running and stopping the stopped succeed',
-  ),
-  planned(
-    2,
-    'I2-SUP-02',
-    'I',
-    'Restart policy always, on-failure, never; growing delays; FATAL after startretries, at once on 126 and 127',
-  ),
+  planned(2, 'I2-SUP-01', 'I', 'One state table moves runs; an illegal move is refused; starting the running and stopping the stopped succeed'),
+  planned(2, 'I2-SUP-02', 'I', 'Restart policy always, on-failure, never; growing delays; FATAL after startretries, at once on 126 and 127'),
   planned(2, 'I2-GATE-01', 'I', 'The gate refuses a foreign Host, Origin or Fetch metadata before anything else'),
   planned(2, 'I2-GATE-02', 'I', 'A tokenless call is accepted only from the same local user over loopback; others get 401'),
   planned(2, 'I2-GATE-03', 'I', 'Limits on rate, body, header, depth and time answer with 4xx and Retry-After where it applies'),
@@ -62,6 +39,7 @@ const layers: readonly Requirement[] = [
   planned(2, 'I2-TOK-02', 'I', 'Roles admin, user, read-only; the owner comes from the token; another owner is 404'),
 ]
 
+// biome-ignore format: one promise a line
 const managerApi: readonly Requirement[] = [
   planned(2, 'I2-API-01', 'I', 'Every curl line of the README gives the status codes and bodies of the contract, on port 8080'),
   planned(2, 'I2-API-02', 'I', 'Every failure of the manager API has the contract’s status code and body'),
@@ -73,6 +51,7 @@ const managerApi: readonly Requirement[] = [
   planned(2, 'I2-SEC-01', 'I', 'Secrets in the posted JSON go to a 0600 store and come back as ***; none is in argv, logs or answers'),
 ]
 
+// biome-ignore format: one promise a line
 const team: readonly Requirement[] = [
   planned(2, 'I2-TEAM-01', 'I', 'The orchestrator plans in full (at most 5 rounds), runs the tasks of a step in parallel, synthesises'),
   planned(2, 'I2-TEAM-02', 'I', 'The planner’s prompt shows the JSON shape of a plan, and the progress in its last message'),
@@ -87,12 +66,7 @@ const team: readonly Requirement[] = [
   planned(2, 'I2-MOD-03', 'I', 'Any OpenAI-compatible address works, from configuration or from the JSON'),
   planned(2, 'I2-MOD-04', 'I', 'Tokens and cost are counted per agent'),
   planned(2, 'I2-MOD-05', 'I', 'Without a key the offline model answers, and every answer and the status say so'),
-  planned(
-    2,
-    'I2-MCP-01',
-    'I',
-    'MCP servers by stdio, SSE and Streamable HTTP with every field of the contract, against real servers from npm',
-  ),
+  planned(2, 'I2-MCP-01', 'I', 'MCP servers by stdio, SSE and Streamable HTTP with every field of the contract, against real servers from npm'),
   planned(2, 'I2-MCP-02', 'I', 'MCP children die with the agent, always'),
   planned(2, 'I2-MCP-03', 'I', '`fetch` works without `uvx`, and the status says which one it is'),
   planned(2, 'I2-APR-01', 'I', 'An approval shows at every door and takes the first answer from any; a late answer is told so'),
@@ -100,15 +74,11 @@ const team: readonly Requirement[] = [
   planned(2, 'I2-APR-03', 'I', 'A pending approval survives kill -9 of Regent and can still be given'),
 ]
 
+// biome-ignore format: one promise a line
 const commandLine: readonly Requirement[] = [
   planned(2, 'I2-CLI-01', 'I', '`regent serve` prints `regent ready http://HOST:PORT` once adopted and open; logs go to stderr'),
   planned(2, 'I2-CLI-02', 'I', '`regent create -f FILE|-` and `regent apply -f`'),
-  planned(
-    2,
-    'I2-CLI-03',
-    'I',
-    '`regent run NAME … -- COMMAND ARG…` creates and starts a command agent with the caller’s cwd, PATH and HOME',
-  ),
+  planned(2, 'I2-CLI-03', 'I', '`regent run NAME … -- COMMAND ARG…` creates and starts a command agent with the caller’s cwd, PATH and HOME'),
   planned(2, 'I2-CLI-04', 'I', '`regent ps|ls` and `show`; `ps --json` has the agreed fields'),
   planned(2, 'I2-CLI-05', 'I', '`start|stop|restart|rm` take names, owner/name, ids, unique prefixes, globs and `all`'),
   planned(2, 'I2-CLI-06', 'I', '`logs -f` follows across rotation and restart'),
@@ -118,21 +88,12 @@ const commandLine: readonly Requirement[] = [
   planned(2, 'I2-CLI-10', 'I', '`approvals`, `approve ID`, `reject ID`; `approvals --json` has the agreed fields'),
   planned(2, 'I2-CLI-11', 'I', '`doctor`, `config`, `completion`, `version`'),
   planned(2, 'I2-CLI-12', 'I', '`-o table|wide|json|yaml|name`; JSON alone on stdout; colour only on a terminal'),
-  planned(
-    2,
-    'I2-CLI-13',
-    'I',
-    'Typos get a suggestion, commands the next useful one, long work a progress line; exit codes are the agreed ones',
-  ),
+  planned(2, 'I2-CLI-13', 'I', 'Typos get a suggestion, commands the next useful one, long work a progress line; exit codes are the agreed ones'),
 ]
 
+// biome-ignore format: one promise a line
 const judged: readonly Requirement[] = [
-  planned(
-    2,
-    'I2-E2E-01',
-    'I',
-    'kill -9 of Regent with three agents, one answering, one waiting: same pids, the answer once, the approval given',
-  ),
+  planned(2, 'I2-E2E-01', 'I', 'kill -9 of Regent with three agents, one answering, one waiting: same pids, the answer once, the approval given'),
   planned(2, 'I2-E2E-02', 'I', 'A hundred bad inputs at the API: each a clear 4xx, nothing changed, nothing logged that should not be'),
   planned(2, 'I2-E2E-03', 'I', 'The README’s JSON with the memory backend answers messages and asks for approval before `fetch`'),
   planned(2, 'I2-PERF-01', 'I', '`regent ps` from the shell takes at most 110 ms'),

@@ -1,6 +1,7 @@
 // The manager API: template agents, one per JSON document, and their messages (S0).
 import { planned, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 export const managerApi: readonly Requirement[] = [
   planned(2, 'S0-01', 'R', '`POST /agents` create from JSON config by template'),
   planned(2, 'S0-02', 'R', '`GET /agents` list all'),
@@ -23,12 +24,7 @@ export const managerApi: readonly Requirement[] = [
   planned(2, 'S0-19', 'R', '`default_model` alias'),
   planned(2, 'S0-20', 'R', '`logger` level/type'),
   planned(4, 'S0-21', 'R', '`pubsub_enabled`, `pubsub_config.backend` msk or redis, `channel_name`'),
-  planned(
-    4,
-    'S0-22',
-    'R',
-    'MSK config: bootstrap list, region, `topic_prefix`, SASL_SSL/OAUTHBEARER, ssl_config, producer/consumer config',
-  ),
+  planned(4, 'S0-22', 'R', 'MSK config: bootstrap list, region, `topic_prefix`, SASL_SSL/OAUTHBEARER, ssl_config, producer/consumer config'),
   planned(4, 'S0-23', 'R', 'Topic `mcp_agent_{channel_name}`'),
   planned(2, 'S0-24', 'R', 'Message format type/content/channel_id/metadata'),
   planned(4, 'S0-25', 'R', 'Redis `PUBLISH agent:{name}` (legacy)'),

@@ -1,6 +1,7 @@
 // Conversations with agents by @mention, runbooks and tool servers (S2).
 import { planned, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 export const orchestratorApi: readonly Requirement[] = [
   planned(7, 'S2-01', 'R', 'Lifecycle start, stop, create, delete'),
   planned(7, 'S2-02', 'R', '@mention extraction and routing'),

@@ -1,6 +1,7 @@
 // Testbeds of agents and workflows, from the command line, a queue or a tool (S3).
 import { planned, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 export const testbed: readonly Requirement[] = [
   planned(8, 'S3-01', 'R', 'Two control paths CLI and MCP with the same behaviour'),
   planned(8, 'S3-02', 'R', '`testbed run` with testbed.toml'),

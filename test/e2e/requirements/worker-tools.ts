@@ -1,6 +1,7 @@
 // Racing workers behind MCP tools (S4).
 import { planned, type Requirement } from './row.ts'
 
+// biome-ignore format: one promise a line
 export const workerTools: readonly Requirement[] = [
   planned(5, 'S4-01', 'R', '`create_async_worker(prompt, timeout=300.0)` → UUID'),
   planned(5, 'S4-02', 'R', '`wait(timeout=30.0)` → winner id, error on timeout or none active'),
@@ -11,12 +12,7 @@ export const workerTools: readonly Requirement[] = [
   planned(5, 'S4-07', 'R', '`--resume <session_id>` continuation, timeout preserved, back to active'),
   planned(5, 'S4-08', 'R', 'Max 10 active, complete unlimited'),
   planned(5, 'S4-09', 'R', 'Per-worker timeout, different timeouts at once'),
-  planned(
-    5,
-    'S4-10',
-    'R',
-    'Error texts: Claude not in PATH / Max 10 active workers / Timeout waiting for workers / Claude process timed out after X seconds / No active workers',
-  ),
+  planned(5, 'S4-10', 'R', 'Error texts: Claude not in PATH / Max 10 active workers / Timeout waiting for workers / Claude process timed out after X seconds / No active workers'),
   planned(5, 'S4-11', 'R', 'Claude called with `-p … --output-format json`, session id parsed and validated'),
   planned(5, 'S4-12', 'R', 'stdio MCP server, Claude Code config entry'),
   planned(5, 'S4-13', 'R', 'FastMCP client usage (`call_tool`, `.data`)'),
