@@ -1,0 +1,47 @@
+import type { LifeRow } from '../../ports/store.ts'
+
+/** What has to happen next so that the world matches an agent's intent. */
+export type Step =
+  | { readonly do: 'nothing' }
+  /** A new run; `fresh` when a caller asked for it, so that the counters begin anew. */
+  | { readonly do: 'start'; readonly fresh: boolean }
+  | { readonly do: 'stop'; readonly why: string }
+  /** Nothing lives: only the word changes to STOPPED. */
+  | { readonly do: 'settle' }
+  | { readonly do: 'delete' }
+  /** Nothing until `retryAt`. */
+  | { readonly do: 'wait' }
+
+export interface Situation {
+  readonly life: Pick<LifeRow, 'desired' | 'state' | 'start'>
+  /** `start` of the life's present or last run; 0 when there never was one. */
+  readonly runStart: number
+  readonly deleting: boolean
+  /** BACKOFF is over. */
+  readonly retryDue: boolean
+}
+
+/** Pure: the same situation gives the same step, and performing it brings the world one step nearer. */
+export function decide({ life, runStart, deleting, retryDue }: Situation): Step {
+  const outdated = runStart < life.start
+  switch (life.state) {
+    case 'STARTING':
+    case 'RUNNING':
+    case 'UNKNOWN':
+      if (life.desired === 'stopped') return { do: 'stop', why: deleting ? 'deleted' : 'stopped as asked' }
+      return outdated ? { do: 'stop', why: 'restarted as asked' } : { do: 'nothing' }
+    case 'STOPPING':
+      return { do: 'stop', why: 'stopped as asked' }
+    case 'BACKOFF':
+      if (life.desired === 'stopped') return { do: 'settle' }
+      if (outdated) return { do: 'start', fresh: true }
+      return retryDue ? { do: 'start', fresh: false } : { do: 'wait' }
+    case 'EXITED':
+    case 'FATAL':
+      if (life.desired === 'stopped') return { do: 'settle' }
+      return outdated ? { do: 'start', fresh: true } : { do: 'nothing' }
+    case 'STOPPED':
+      if (deleting) return { do: 'delete' }
+      return life.desired === 'running' && outdated ? { do: 'start', fresh: true } : { do: 'nothing' }
+  }
+}

@@ -1,0 +1,278 @@
+import { liveStates, type RunState } from '../../contract/states.ts'
+import { reasonOf } from '../../kernel/errors.ts'
+import type { Exit, Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
+import type { LifeRow, RunRow } from '../../ports/store.ts'
+import { decide, type Step } from './decide.ts'
+import * as moves from './moves.ts'
+import { loadRecord, type Record } from './situation.ts'
+import type { Supervision } from './supervision.ts'
+
+const RETRY_MS = 1000
+
+/** Keeps one agent: makes the world match its intent, one step after the other. Every step may be repeated after a crash. */
+export class Keeper {
+  readonly agentId: string
+  readonly #s: Supervision
+  #run: Run | undefined
+  /** Elapsed ms at which the present run was seen to start; earlier by its age for an adopted one. */
+  #startedElapsed = 0
+  #ended: { readonly runId: string; readonly exit: Exit } | undefined
+  #retryElapsed: number | undefined
+  #cancelTimer: (() => void) | undefined
+  #busy = false
+  #again = false
+  #closed = false
+  #idle: (() => void)[] = []
+  /** Pids that outlived the last stop. */
+  survivors: readonly number[] = []
+
+  constructor(supervision: Supervision, agentId: string) {
+    this.#s = supervision
+    this.agentId = agentId
+  }
+
+  get run(): Run | undefined {
+    return this.#run
+  }
+
+  /** Looks again at the intent; harmless at any time. Resolves when nothing is left to do for now. */
+  wake(): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    const done = new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#again = true
+    if (!this.#busy) void this.#work()
+    return done
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancelTimer?.()
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true
+    while (this.#again && !this.#closed) {
+      this.#again = false
+      try {
+        while (!this.#closed && (await this.#step())) this.#s.changed(this.agentId)
+      } catch (error) {
+        this.#s.logger.error({ agent: this.agentId, error: reasonOf(error) }, 'a step of supervision failed; tried again soon')
+        this.#timer(RETRY_MS)
+      }
+    }
+    this.#busy = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+    this.#s.changed(this.agentId)
+  }
+
+  /** One step; false when nothing is left to do for now. */
+  async #step(): Promise<boolean> {
+    const record = await loadRecord(this.#s.store.read, this.agentId)
+    if (!record) return this.#gone()
+    if (this.#ended) return this.#recordEnd(this.#ended)
+    if (liveStates.includes(record.life.state) && !this.#run) return this.#findRun(record)
+    if (record.life.state === 'STARTING' && this.#aliveFor() >= record.agent.policy.startsecs * 1000) return this.#promote()
+    const step = this.#decide(record)
+    switch (step.do) {
+      case 'nothing':
+        this.#armStartsecs(record)
+        return false
+      case 'wait':
+        return this.#waitBackoff(record.life)
+      case 'start':
+        return this.#start(step)
+      case 'stop':
+        return this.#stop(record, step)
+      case 'settle':
+        return this.#inSame(step, (tables, now) => moves.settle(tables, now, this.#s.clock.now()))
+      case 'delete':
+        return this.#s.remove(record.agent)
+    }
+  }
+
+  #decide(record: Record): Step {
+    return decide({
+      life: record.life,
+      runStart: record.run?.start ?? 0,
+      deleting: record.agent.deleting,
+      retryDue: this.#backoffLeft(record.life) <= 0 && this.#mayRestart(record),
+    })
+  }
+
+  /** Automatic restarts of all agents together are limited; the ones that callers asked for are not. */
+  #mayRestart(record: Record): boolean {
+    if (record.life.state !== 'BACKOFF' || record.life.desired === 'stopped') return true
+    return this.#s.restarts.free()
+  }
+
+  /** Runs `write` in a transaction in which the same step is still the right one; otherwise only looks again. */
+  async #inSame(step: Step, write: (tables: Parameters<typeof loadRecord>[0], record: Record) => Promise<void>): Promise<boolean> {
+    await this.#s.store.transaction(async (tables) => {
+      const record = await loadRecord(tables, this.agentId)
+      if (record && this.#decide(record).do === step.do) await write(tables, record)
+    })
+    return true
+  }
+
+  async #start(step: Step & { do: 'start' }): Promise<boolean> {
+    const handle = this.#s.runtime.handleOf(this.#s.ids.next())
+    if (!step.fresh) this.#s.restarts.take()
+    this.#retryElapsed = undefined
+    let begun: Record | undefined
+    await this.#s.store.transaction(async (tables) => {
+      begun = undefined
+      const record = await loadRecord(tables, this.agentId)
+      if (!record || this.#decide(record).do !== 'start') return
+      await moves.beginRun(tables, record, handle, step.fresh, this.#s.clock.now())
+      begun = record
+    })
+    if (begun) await this.#launch(begun, handle)
+    return true
+  }
+
+  /** Starts the run of this handle, or finds it: the runtime starts no run twice. */
+  async #launch(record: Record, handle: RunHandle): Promise<void> {
+    this.#s.changed(this.agentId)
+    try {
+      const spec: RunSpec = await this.#s.specOf(record.agent, handle.runId, record.life.start)
+      this.#attach(await this.#s.runtime.start(spec), 0)
+    } catch (error) {
+      const reason = `could not be started: ${reasonOf(error)}`
+      this.#s.logger.warn({ agent: this.agentId, run: handle.runId, reason }, 'a run could not be started')
+      this.#ended = { runId: handle.runId, exit: { kind: 'lost', reason, at: this.#s.clock.now() } }
+      return
+    }
+    const run = this.#run
+    await this.#s.store.transaction(async (tables) => {
+      const now = await loadRecord(tables, this.agentId)
+      if (run && now && now.life.runId === handle.runId) await moves.noteStarted(tables, now, run.pid, run.startedAt, this.#s.clock.now())
+    })
+  }
+
+  /** After a restart of Regent: the run of a live state is taken up again where it is. */
+  async #findRun(record: Record): Promise<boolean> {
+    const row = record.run
+    if (!row) return this.#abandon()
+    const handle = row.handle as unknown as RunHandle
+    const run = await this.#s.runtime.reattach(handle)
+    if (run) {
+      this.#attach(run, this.#s.clock.now() - run.startedAt)
+      if (record.agent.kind !== 'command') await run.offerLink(this.#s.linkOf(row.id))
+      await this.#s.adopted(record, run)
+      return true
+    }
+    if (record.life.state === 'STARTING' && record.life.desired === 'running' && row.start === record.life.start) {
+      await this.#launch(record, handle)
+      return true
+    }
+    return this.#lost(row.pid === null ? 'it was not started' : 'no trace of its process is left', row.id)
+  }
+
+  /** A live state without a run: only a damaged record has it. */
+  async #abandon(): Promise<boolean> {
+    await this.#s.store.transaction(async (tables) => {
+      const record = await loadRecord(tables, this.agentId)
+      if (record && !record.run) await moves.abandon(tables, record, this.#s.clock.now())
+    })
+    return true
+  }
+
+  #lost(reason: string, runId: string): boolean {
+    this.#ended = { runId, exit: { kind: 'lost', reason, at: this.#s.clock.now() } }
+    return true
+  }
+
+  #attach(run: Run, ageMs: number): void {
+    this.#run = run
+    this.#startedElapsed = this.#s.clock.elapsed() - Math.max(0, ageMs)
+    this.#s.attached(this.agentId)
+    void run.exited.then((exit) => {
+      if (this.#run !== run) return
+      this.#ended = { runId: run.handle.runId, exit }
+      void this.wake()
+    })
+  }
+
+  async #promote(): Promise<boolean> {
+    await this.#s.store.transaction(async (tables) => {
+      const record = await loadRecord(tables, this.agentId)
+      if (record && !this.#ended) await moves.becomeRunning(tables, record, this.#s.clock.now())
+    })
+    return true
+  }
+
+  async #stop(record: Record, step: Step & { do: 'stop' }): Promise<boolean> {
+    const run = this.#run
+    await this.#s.store.transaction(async (tables) => {
+      const now = await loadRecord(tables, this.agentId)
+      if (now && this.#decide(now).do === 'stop') await moves.beginStop(tables, now, step.why, this.#s.clock.now())
+    })
+    this.#s.changed(this.agentId)
+    if (!run) return true
+    const { stop_signal: signal, stop_grace: grace } = record.agent.policy
+    const outcome = await run.stop({ signal: `SIG${signal}`, graceMs: grace * 1000 })
+    this.survivors = outcome.survivors
+    this.#ended = { runId: run.handle.runId, exit: outcome.exit }
+    return true
+  }
+
+  async #recordEnd(ended: { readonly runId: string; readonly exit: Exit }): Promise<boolean> {
+    const ending: moves.Ending = {
+      exit: ended.exit,
+      livedMs: this.#aliveFor(),
+      random: this.#s.random(),
+      survivors: this.survivors,
+      at: this.#s.clock.now(),
+    }
+    const delay = await this.#s.store.transaction(async (tables) => {
+      const record = await loadRecord(tables, this.agentId)
+      if (!record || !isPresent(record.run, record.life, ended.runId)) return undefined
+      return moves.endRun(tables, record, ending)
+    })
+    this.#retryElapsed = delay === undefined ? undefined : this.#s.clock.elapsed() + delay
+    const run = this.#run
+    this.#run = undefined
+    this.#ended = undefined
+    this.#startedElapsed = this.#s.clock.elapsed()
+    if (run) await run.remove()
+    return true
+  }
+
+  #waitBackoff(life: LifeRow): boolean {
+    const left = Math.max(this.#backoffLeft(life), this.#s.restarts.waitMs())
+    if (left <= 0) return true
+    this.#timer(left)
+    return false
+  }
+
+  /** ms until BACKOFF is over; from the record only where this process did not see it begin. */
+  #backoffLeft(life: LifeRow): number {
+    if (life.state !== 'BACKOFF') return 0
+    this.#retryElapsed ??= this.#s.clock.elapsed() + Math.min(72_000, Math.max(0, (life.retryAt ?? 0) - this.#s.clock.now()))
+    return this.#retryElapsed - this.#s.clock.elapsed()
+  }
+
+  #armStartsecs({ agent, life }: Record): void {
+    if (life.state === 'STARTING') this.#timer(Math.max(1, agent.policy.startsecs * 1000 - this.#aliveFor()))
+  }
+
+  #aliveFor(): number {
+    return this.#run ? this.#s.clock.elapsed() - this.#startedElapsed : 0
+  }
+
+  #timer(ms: number): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = this.#s.clock.after(ms, () => void this.wake())
+  }
+
+  #gone(): boolean {
+    this.close()
+    this.#s.forget(this.agentId)
+    return false
+  }
+}
+
+function isPresent(run: RunRow | undefined, life: LifeRow, runId: string): boolean {
+  const live: readonly RunState[] = liveStates
+  return live.includes(life.state) && run?.id === runId
+}

@@ -1,0 +1,36 @@
+import type { LinkInfo } from '../../contract/link.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Ids } from '../../kernel/ids.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import type { Project } from '../../ports/project.ts'
+import type { Run, RunSpec, Runtime } from '../../ports/runtime.ts'
+import type { Secrets } from '../../ports/secrets.ts'
+import type { AgentRow, Store } from '../../ports/store.ts'
+import type { RestartLimit } from './restart-limit.ts'
+import type { Record } from './situation.ts'
+
+export interface SupervisionOptions {
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly project: Project
+  readonly secrets: Secrets
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly logger: Logger
+  readonly linkOf: (runId: string) => LinkInfo
+  readonly restartsPerSecond: number
+  /** In [0,1). */
+  readonly random: () => number
+}
+
+/** What a keeper needs of its surroundings. */
+export type Supervision = Omit<SupervisionOptions, 'restartsPerSecond' | 'project' | 'secrets'> & {
+  readonly restarts: RestartLimit
+  specOf(agent: AgentRow, runId: string, start: number): Promise<RunSpec>
+  adopted(record: Record, run: Run): Promise<void>
+  attached(agentId: string): void
+  changed(agentId: string): void
+  forget(agentId: string): void
+  /** Removes a stopped agent with all that is kept of it. */
+  remove(agent: AgentRow): Promise<boolean>
+}

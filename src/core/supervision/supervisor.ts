@@ -1,0 +1,162 @@
+import { liveStates } from '../../contract/states.ts'
+import { RegentError } from '../../kernel/errors.ts'
+import type { Run, RunSpec } from '../../ports/runtime.ts'
+import type { AgentRow } from '../../ports/store.ts'
+import { Keeper } from './keeper.ts'
+import { RestartLimit } from './restart-limit.ts'
+import { loadRecord, type Record, tell } from './situation.ts'
+import type { Supervision, SupervisionOptions } from './supervision.ts'
+
+export interface Supervisor {
+  /** Adopts what runs and takes up every intent that is not fulfilled. Resolves once each live run was found or given up. */
+  recover(): Promise<{ adopted: number }>
+  /** To be called after an agent's intent was written. */
+  wake(agentId: string): void
+  /**
+   * Waits until `look` gives an answer; it is asked now and after every change of the agent.
+   * Rejects with TIMED_OUT after `timeoutMs`, or with the signal's reason.
+   */
+  until<T>(
+    agentId: string,
+    look: (record: Record | undefined) => T | undefined,
+    options: { signal: AbortSignal; timeoutMs: number },
+  ): Promise<T>
+  /** Its live run, where this Regent has one. */
+  run(agentId: string): Run | undefined
+  survivors(agentId: string): readonly number[]
+  /** Stops deciding; no run is ended. */
+  close(): void
+}
+
+export function createSupervisor(options: SupervisionOptions): Supervisor {
+  const keepers = new Map<string, Keeper>()
+  const watchers = new Map<string, Set<() => void>>()
+  const attachedOnce = new Set<string>()
+  let adoptedRuns = 0
+  const supervision: Supervision = {
+    ...options,
+    restarts: new RestartLimit(options.clock, options.restartsPerSecond),
+    specOf: (agent, runId, start) => specOf(options, agent, runId, start),
+    async adopted(record, run) {
+      adoptedRuns++
+      await options.store.transaction((tables) =>
+        tell(tables, record.agent, 'run.adopted', options.clock.now(), 'regent', { run_id: run.handle.runId, pid: run.pid }),
+      )
+    },
+    attached: (agentId) => attachedOnce.add(agentId),
+    changed(agentId) {
+      for (const look of [...(watchers.get(agentId) ?? [])]) look()
+    },
+    forget: (agentId) => void keepers.delete(agentId),
+    remove: (agent) => remove(options, agent),
+  }
+  const keeperOf = (agentId: string): Keeper => {
+    const known = keepers.get(agentId)
+    if (known) return known
+    const keeper = new Keeper(supervision, agentId)
+    keepers.set(agentId, keeper)
+    return keeper
+  }
+  return {
+    async recover() {
+      const lives = await options.store.read.lives.list()
+      const live = lives.filter((life) => liveStates.includes(life.state)).map((life) => life.agentId)
+      const found = live.map((agentId) => waitAttached(keeperOf(agentId), agentId, watchers, attachedOnce))
+      for (const life of lives) void keeperOf(life.agentId).wake()
+      await Promise.all(found)
+      attachedOnce.clear()
+      return { adopted: adoptedRuns }
+    },
+    wake: (agentId) => void keeperOf(agentId).wake(),
+    until: (agentId, look, limits) => until(options, watchers, agentId, look, limits),
+    run: (agentId) => keepers.get(agentId)?.run,
+    survivors: (agentId) => keepers.get(agentId)?.survivors ?? [],
+    close() {
+      for (const keeper of keepers.values()) keeper.close()
+    },
+  }
+}
+
+/** Resolves when the keeper has its run in hand, or has nothing left to do. */
+function waitAttached(keeper: Keeper, agentId: string, watchers: Map<string, Set<() => void>>, attached: Set<string>): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = watch(watchers, agentId, () => {
+      if (!attached.has(agentId)) return
+      stop()
+      resolve()
+    })
+    void keeper.wake().then(() => {
+      stop()
+      resolve()
+    })
+  })
+}
+
+function watch(watchers: Map<string, Set<() => void>>, agentId: string, look: () => void): () => void {
+  const set = watchers.get(agentId) ?? new Set()
+  watchers.set(agentId, set.add(look))
+  return () => {
+    set.delete(look)
+    if (set.size === 0 && watchers.get(agentId) === set) watchers.delete(agentId)
+  }
+}
+
+function until<T>(
+  { store, clock }: SupervisionOptions,
+  watchers: Map<string, Set<() => void>>,
+  agentId: string,
+  look: (record: Record | undefined) => T | undefined,
+  { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let over = false
+    const end = (act: () => void) => {
+      if (over) return
+      over = true
+      stopWatching()
+      stopTimer()
+      signal.removeEventListener('abort', aborted)
+      act()
+    }
+    const aborted = () => end(() => reject(signal.reason))
+    const check = () => {
+      loadRecord(store.read, agentId)
+        .then(look)
+        .then((answer) => answer !== undefined && end(() => resolve(answer)))
+        .catch((error: unknown) => end(() => reject(error)))
+    }
+    const stopWatching = watch(watchers, agentId, check)
+    const late = () => new RegentError('TIMED_OUT', `not seen within ${timeoutMs} ms`, { hint: 'it goes on; look again with show' })
+    const stopTimer = clock.after(timeoutMs, () => end(() => reject(late())))
+    signal.addEventListener('abort', aborted, { once: true })
+    if (signal.aborted) aborted()
+    else check()
+  })
+}
+
+async function specOf({ project, linkOf }: SupervisionOptions, agent: AgentRow, runId: string, start: number): Promise<RunSpec> {
+  const launch = await project.launch(agent, { runId, start })
+  return {
+    ...launch,
+    runId,
+    agentId: agent.id,
+    label: `${agent.owner}/${agent.name}`,
+    limits: agent.limits,
+    link: agent.kind === 'command' ? null : linkOf(runId),
+  }
+}
+
+async function remove({ store, runtime, project, secrets, clock, logger }: SupervisionOptions, agent: AgentRow): Promise<boolean> {
+  await project.remove(agent)
+  await runtime.forget(agent.id)
+  await secrets.remove(agent.id)
+  await store.transaction(async (tables) => {
+    const now = await tables.agents.get(agent.id)
+    if (!now) return
+    await tell(tables, now, 'agent.deleted', clock.now(), 'regent', {})
+    await tables.agents.delete(agent.id)
+    await tables.cursors.delete(`runner:${agent.id}`)
+  })
+  logger.info({ agent: agent.id, name: `${agent.owner}/${agent.name}` }, 'agent deleted')
+  return true
+}
