@@ -1,0 +1,66 @@
+/** How a port's row is kept in columns: names in snake_case, objects as JSON text, booleans as 0 and 1. */
+type Kept<T> = [T] extends [boolean] ? number : [T] extends [string | number | null] ? T : string
+
+export type SnakeCase<S extends string> = S extends `${infer Head}${infer Tail}`
+  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${SnakeCase<Tail>}`
+  : S
+
+export type Columns<Row> = { [K in keyof Row & string as SnakeCase<K>]: Kept<Row[K]> }
+
+/** plain: text, integers and nulls as they are. */
+type Form<T> = [T] extends [boolean] ? 'flag' : [T] extends [string | number | null] ? 'plain' : 'json'
+export type Forms<Row> = { readonly [K in keyof Row & string]: Form<Row[K]> }
+
+interface Field {
+  readonly name: string
+  readonly column: string
+  readonly form: 'plain' | 'flag' | 'json'
+}
+
+export class Codec<Row extends object> {
+  readonly #fields: readonly Field[]
+  readonly #byName: ReadonlyMap<string, Field>
+
+  constructor(forms: Forms<Row>) {
+    this.#fields = Object.entries<Field['form']>(forms).map(([name, form]) => ({ name, column: snakeCase(name), form }))
+    this.#byName = new Map(this.#fields.map((field) => [field.name, field]))
+  }
+
+  encode(row: Row): Columns<Row> {
+    const columns: Record<string, unknown> = {}
+    for (const field of this.#fields) columns[field.column] = keep(field, (row as Record<string, unknown>)[field.name])
+    return columns as Columns<Row>
+  }
+
+  /** Only what is given and known; undefined when that is nothing, so that no empty UPDATE is made. */
+  change(change: Partial<Row>): Partial<Columns<Row>> | undefined {
+    const columns: Record<string, unknown> = {}
+    let some = false
+    for (const [name, value] of Object.entries(change)) {
+      const field = this.#byName.get(name)
+      if (field === undefined || value === undefined) continue
+      columns[field.column] = keep(field, value)
+      some = true
+    }
+    return some ? (columns as Partial<Columns<Row>>) : undefined
+  }
+
+  decode(columns: object): Row {
+    const row: Record<string, unknown> = {}
+    for (const field of this.#fields) {
+      const value = (columns as Record<string, unknown>)[field.column]
+      if (field.form === 'json') row[field.name] = JSON.parse(value as string)
+      else row[field.name] = field.form === 'flag' ? value === 1 : value
+    }
+    return row as Row
+  }
+}
+
+function keep(field: Field, value: unknown): unknown {
+  if (field.form === 'json') return JSON.stringify(value)
+  return field.form === 'flag' ? (value === true ? 1 : 0) : value
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}

@@ -1,0 +1,50 @@
+import type { EventFilter, EventRow, Events, NewEvent } from '../../../ports/store.ts'
+import { Codec, type Forms } from './codec.ts'
+import type { Database } from './schema.ts'
+
+const forms: Forms<NewEvent> = {
+  at: 'plain',
+  type: 'plain',
+  agentId: 'plain',
+  agent: 'plain',
+  owner: 'plain',
+  actor: 'plain',
+  data: 'json',
+}
+const written = new Codec<NewEvent>(forms)
+const read = new Codec<EventRow>({ number: 'plain', ...forms })
+
+export class EventsTable implements Events {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  async append(event: NewEvent): Promise<number> {
+    const query = this.#db.sql.insertInto('events').values(written.encode(event)).returning('number')
+    return (await query.executeTakeFirstOrThrow()).number
+  }
+
+  async list(filter: EventFilter): Promise<EventRow[]> {
+    let query = this.#db.sql.selectFrom('events').selectAll().where('number', '>', filter.after)
+    if (filter.owner !== undefined) query = query.where('owner', '=', filter.owner)
+    if (filter.agentId !== undefined) query = query.where('agent_id', '=', filter.agentId)
+    if (filter.types !== undefined) query = query.where(this.#db.among('type', filter.types))
+    return (await query.orderBy('number').limit(filter.limit).execute()).map((row) => read.decode(row))
+  }
+
+  async window(): Promise<{ readonly oldest: number; readonly newest: number }> {
+    // Two steps along the primary key; min and max in one SELECT would scan the table.
+    const events = this.#db.sql.selectFrom('events').select('number').limit(1)
+    const oldest = await events.orderBy('number').executeTakeFirst()
+    const newest = await events.orderBy('number', 'desc').executeTakeFirst()
+    return { oldest: oldest?.number ?? 0, newest: newest?.number ?? 0 }
+  }
+
+  async prune(keep: number): Promise<number> {
+    const last = this.#db.sql.selectFrom('events').select('number').orderBy('number', 'desc').limit(1).offset(keep)
+    const done = await this.#db.sql.deleteFrom('events').where('number', '<=', last).executeTakeFirst()
+    return Number(done.numDeletedRows)
+  }
+}

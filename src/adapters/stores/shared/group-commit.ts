@@ -1,0 +1,174 @@
+import { type ControlledTransaction, sql } from 'kysely'
+import type { Clock } from '../../../kernel/clock.ts'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { Logger } from '../../../kernel/logger.ts'
+import type { Tables } from '../../../ports/store.ts'
+import type { Schema } from './schema.ts'
+
+type Transaction = ControlledTransaction<Schema>
+
+interface Waiting {
+  readonly work: (tables: Tables) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+/** Thrown when the work that runs has not ended in time; nothing else of its transaction may be committed then. */
+class Overdue extends Error {}
+
+export interface GroupCommitOptions {
+  /** Opens a transaction on the one writing connection; waits for its turn, for a bounded time. */
+  readonly begin: () => Promise<Transaction>
+  readonly tables: (transaction: Transaction) => Tables
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Works in one transaction. */
+  readonly batch?: number
+  /** Works that wait; more are refused with UNAVAILABLE. */
+  readonly queue?: number
+  /** How long the works of one transaction may take, in ms. */
+  readonly deadline?: number
+}
+
+/**
+ * Puts the works that arrive in one turn of the event loop into one transaction. When one of them fails, all are rolled back and
+ * run again in a transaction with a savepoint each; when that cannot be committed either, one by one.
+ */
+export class GroupCommit {
+  readonly #options: Required<GroupCommitOptions>
+  readonly #listeners: (() => void)[] = []
+  #queue: Waiting[] = []
+  #draining: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = { batch: 128, queue: 10_000, deadline: 10_000, ...options }
+  }
+
+  run<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new RegentError('UNAVAILABLE', 'the store is closed'))
+    if (this.#queue.length >= this.#options.queue) {
+      return Promise.reject(new RegentError('UNAVAILABLE', `${this.#queue.length} changes already wait for the store`, { retryAfter: 1 }))
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
+      this.#draining ??= this.#drain()
+    })
+  }
+
+  onCommit(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Takes no more; resolves when all that was taken is settled. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#draining
+  }
+
+  async #drain(): Promise<void> {
+    await nextTurn()
+    while (this.#queue.length > 0) {
+      if (await this.#commit(this.#queue.splice(0, this.#options.batch))) this.#announce()
+      await nextTurn()
+    }
+    this.#draining = undefined
+  }
+
+  /** Settles every work of the batch; true when something was committed. Never rejects. */
+  async #commit(batch: readonly Waiting[], isolated = false): Promise<boolean> {
+    let transaction: Transaction
+    try {
+      transaction = await this.#options.begin()
+    } catch (error) {
+      for (const one of batch) one.reject(error)
+      return false
+    }
+    const outcomes: Outcome[] = []
+    try {
+      await this.#runAll(transaction, batch, isolated, outcomes)
+      if (!outcomes.some((outcome) => outcome.ok)) await this.#rollback(transaction)
+      else await transaction.commit().execute()
+    } catch (error) {
+      await this.#rollback(transaction)
+      return this.#again(batch, isolated, outcomes.length, error)
+    }
+    for (const [at, one] of batch.entries()) settle(one, outcomes[at])
+    return outcomes.some((outcome) => outcome.ok)
+  }
+
+  async #again(batch: readonly Waiting[], isolated: boolean, failedAt: number, error: unknown): Promise<boolean> {
+    if (error instanceof Overdue) {
+      batch[failedAt]?.reject(new RegentError('INTERNAL', 'a change took too long inside its transaction and was rolled back'))
+      const others = batch.filter((_, at) => at !== failedAt)
+      return others.length > 0 && this.#commit(others, isolated)
+    }
+    if (batch.length === 1) {
+      batch[0]?.reject(error)
+      return false
+    }
+    if (!isolated) return this.#commit(batch, true)
+    let committed = false
+    for (const one of batch) committed = (await this.#commit([one])) || committed
+    return committed
+  }
+
+  /** Fills `outcomes` in order, so that its length tells how far it came when it throws. */
+  async #runAll(transaction: Transaction, batch: readonly Waiting[], isolated: boolean, outcomes: Outcome[]): Promise<void> {
+    const tables = this.#options.tables(transaction)
+    const overdue = Promise.withResolvers<never>()
+    overdue.promise.catch(() => {})
+    const cancel = this.#options.clock.after(this.#options.deadline, () => overdue.reject(new Overdue()))
+    try {
+      for (const { work } of batch) {
+        if (isolated) outcomes.push(await isolate(transaction, () => Promise.race([work(tables), overdue.promise])))
+        else outcomes.push({ ok: true, value: await Promise.race([work(tables), overdue.promise]) })
+      }
+    } finally {
+      cancel()
+    }
+  }
+
+  async #rollback(transaction: Transaction): Promise<void> {
+    try {
+      if (!transaction.isCommitted && !transaction.isRolledBack) await transaction.rollback().execute()
+    } catch (error) {
+      this.#options.logger.error({ reason: reasonOf(error) }, 'a transaction could not be rolled back')
+    }
+  }
+
+  #announce(): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener()
+      } catch (error) {
+        this.#options.logger.error({ reason: reasonOf(error) }, 'a listener for commits failed')
+      }
+    }
+  }
+}
+
+async function isolate(transaction: Transaction, work: () => Promise<unknown>): Promise<Outcome> {
+  await sql`savepoint one`.execute(transaction)
+  try {
+    const value = await work()
+    await sql`release savepoint one`.execute(transaction)
+    return { ok: true, value }
+  } catch (error) {
+    if (error instanceof Overdue) throw error
+    await sql`rollback to savepoint one`.execute(transaction)
+    await sql`release savepoint one`.execute(transaction)
+    return { ok: false, error }
+  }
+}
+
+function settle(one: Waiting, outcome: Outcome | undefined): void {
+  if (outcome?.ok) one.resolve(outcome.value)
+  else one.reject(outcome?.error)
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

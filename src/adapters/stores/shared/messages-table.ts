@@ -1,0 +1,101 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
+import { Codec, type Forms } from './codec.ts'
+import type { Database } from './schema.ts'
+
+const forms: Forms<NewMessage> = {
+  id: 'plain',
+  agentId: 'plain',
+  conversation: 'plain',
+  direction: 'plain',
+  type: 'plain',
+  content: 'json',
+  metadata: 'json',
+  sender: 'plain',
+  replyTo: 'plain',
+  final: 'flag',
+  state: 'plain',
+  tries: 'plain',
+  reason: 'plain',
+  at: 'plain',
+}
+const written = new Codec<NewMessage>(forms)
+const read = new Codec<MessageRow>({ number: 'plain', ...forms })
+
+// Written out, not bound: only so are the partial indexes of the migrations found.
+const isWaiting: RawBuilder<boolean> = sql`direction = 'in' and state in ('queued', 'delivered')`
+const isDead: RawBuilder<boolean> = sql`state = 'dead'`
+const isFinal: RawBuilder<boolean> = sql`final = 1`
+
+export class MessagesTable implements Messages {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  async insert(message: NewMessage): Promise<number | undefined> {
+    const row = await this.#db.sql
+      .insertInto('messages')
+      .values(written.encode(message))
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returning('number')
+      .executeTakeFirst()
+    return row?.number
+  }
+
+  async get(id: string): Promise<MessageRow | undefined> {
+    const row = await this.#db.sql.selectFrom('messages').selectAll().where('id', '=', id).executeTakeFirst()
+    return row && read.decode(row)
+  }
+
+  async list(filter: MessageFilter): Promise<MessageRow[]> {
+    const newest = filter.from === 'newest'
+    let query = this.#db.sql.selectFrom('messages').selectAll().where('agent_id', '=', filter.agentId)
+    if (filter.conversation !== undefined) query = query.where('conversation', '=', filter.conversation)
+    if (filter.after !== undefined) query = query.where('number', '>', filter.after)
+    if (filter.before !== undefined) query = query.where('number', '<', filter.before)
+    const rows = await query
+      .orderBy('number', newest ? 'desc' : 'asc')
+      .limit(filter.limit)
+      .execute()
+    return ascending(rows, newest)
+  }
+
+  async waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]> {
+    const query = this.#db.sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where('number', '>', after)
+    return ascending(await query.where(isWaiting).orderBy('number').limit(limit).execute(), false)
+  }
+
+  async countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    let query = this.#db.sql
+      .selectFrom('messages')
+      .select((all) => ['agent_id', all.fn.countAll<number | string>().as('waiting')])
+      .where(isWaiting)
+      .groupBy('agent_id')
+    if (agentIds !== undefined) query = query.where(this.#db.among('agent_id', agentIds))
+    return new Map((await query.execute()).map((row) => [row.agent_id, Number(row.waiting)]))
+  }
+
+  /** The last `limit` of them, in ascending order. */
+  async dead(agentId: string, limit: number): Promise<MessageRow[]> {
+    const query = this.#db.sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where(isDead)
+    return ascending(await query.orderBy('number', 'desc').limit(limit).execute(), true)
+  }
+
+  async finalReply(messageId: string): Promise<MessageRow | undefined> {
+    const query = this.#db.sql.selectFrom('messages').selectAll().where('reply_to', '=', messageId).where(isFinal)
+    const row = await query.orderBy('number').executeTakeFirst()
+    return row && read.decode(row)
+  }
+
+  async update(id: string, change: Partial<Pick<MessageRow, 'state' | 'tries' | 'reason'>>): Promise<void> {
+    const columns = written.change(change)
+    if (columns) await this.#db.sql.updateTable('messages').set(columns).where('id', '=', id).execute()
+  }
+}
+
+function ascending(rows: object[], reversed: boolean): MessageRow[] {
+  const decoded = rows.map((row) => read.decode(row))
+  return reversed ? decoded.reverse() : decoded
+}

@@ -1,0 +1,24 @@
+import type { Expression, Generated, Kysely, SqlBool } from 'kysely'
+import type { AgentRow, ApprovalRow, CommandRow, LifeRow, NewEvent, NewMessage, RunRow, TokenRow, UsageRow } from '../../../ports/store.ts'
+import type { Columns } from './codec.ts'
+
+/** The tables as kysely sees them; each dialect's migrations create them. */
+export interface Schema {
+  agents: Columns<AgentRow>
+  lives: Columns<LifeRow>
+  runs: Columns<RunRow>
+  events: Columns<NewEvent> & { number: Generated<number> }
+  messages: Columns<NewMessage> & { number: Generated<number> }
+  approvals: Columns<ApprovalRow>
+  tokens: Columns<TokenRow>
+  commands: Columns<CommandRow>
+  cursors: { name: string; value: number }
+  usages: Columns<UsageRow>
+}
+
+/** A connection or an open transaction, and what its SQL dialect says in its own way. */
+export interface Database {
+  readonly sql: Kysely<Schema>
+  /** `column` is one of `values`, however many there are, in one statement text. */
+  readonly among: (column: string, values: readonly string[]) => Expression<SqlBool>
+}

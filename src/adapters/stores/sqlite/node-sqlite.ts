@@ -1,0 +1,85 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { SqliteDatabase, SqliteStatement } from 'kysely'
+import { RegentError } from '../../../kernel/errors.ts'
+import { storeError } from './errors.ts'
+
+/** Blocks the whole process while it waits, so it is short; who needs the lock tries again by itself. */
+const BUSY_MS = 100
+const KEPT_STATEMENTS = 200
+
+/** What kysely's SqliteDialect asks of a driver, over node:sqlite. */
+export interface NodeSqlite extends SqliteDatabase {
+  readonly raw: DatabaseSync
+}
+
+export interface ConnectionOptions {
+  readonly file: string
+  readonly readOnly: boolean
+}
+
+/** Throws RegentErrors, then and in every statement. Statements are kept, since kysely prepares anew for each query. */
+export function openNodeSqlite({ file, readOnly }: ConnectionOptions): NodeSqlite {
+  const raw = guarded(file, () => new DatabaseSync(file, { readOnly, timeout: BUSY_MS, enableForeignKeyConstraints: true }))
+  try {
+    guarded(file, () => configure(raw, file, readOnly))
+  } catch (error) {
+    raw.close()
+    throw error
+  }
+  const statements = new Map<string, SqliteStatement>()
+  return {
+    raw,
+    close() {
+      statements.clear()
+      if (raw.isOpen) raw.close()
+    },
+    prepare(text) {
+      const known = statements.get(text)
+      if (known) return known
+      if (!raw.isOpen) throw new RegentError('UNAVAILABLE', 'the store is closed')
+      const statement = statementFor(raw, file, text)
+      if (statements.size >= KEPT_STATEMENTS) statements.delete(statements.keys().next().value ?? '')
+      statements.set(text, statement)
+      return statement
+    },
+  }
+}
+
+/** The one number or text that a pragma answers. */
+export function pragma(raw: DatabaseSync, name: string): unknown {
+  return Object.values(raw.prepare(`pragma ${name}`).get() ?? {})[0]
+}
+
+function configure(raw: DatabaseSync, file: string, readOnly: boolean): void {
+  raw.exec('pragma trusted_schema = off')
+  if (readOnly) return
+  if (pragma(raw, 'journal_mode = wal') !== 'wal') {
+    throw new RegentError('UNAVAILABLE', `the database cannot keep a write-ahead log: ${file}`, {
+      hint: 'Put the home on a local disk; network and some shared file systems do not work.',
+    })
+  }
+  raw.exec('pragma synchronous = full')
+  raw.exec('pragma wal_autocheckpoint = 1000')
+  raw.exec('pragma journal_size_limit = 67108864')
+}
+
+function statementFor(raw: DatabaseSync, file: string, text: string): SqliteStatement {
+  if (text === 'begin') return statementFor(raw, file, 'begin immediate')
+  const statement: StatementSync = guarded(file, () => raw.prepare(text))
+  const run = (values: readonly unknown[]) => guarded(file, () => statement.run(...(values as SQLInputValue[])))
+  return {
+    reader: statement.columns().length > 0,
+    all: (values) => guarded(file, () => statement.all(...(values as SQLInputValue[]))),
+    iterate: (values) => guarded(file, () => statement.iterate(...(values as SQLInputValue[]))),
+    // Some errors of SQLite have already rolled back.
+    run: text === 'rollback' ? (values) => (raw.isTransaction ? run(values) : { changes: 0, lastInsertRowid: 0 }) : run,
+  }
+}
+
+function guarded<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw storeError(error, file)
+  }
+}

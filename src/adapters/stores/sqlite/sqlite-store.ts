@@ -1,0 +1,140 @@
+import { chmodSync, statSync } from 'node:fs'
+import { type ControlledTransaction, Kysely, SqliteDialect, sql } from 'kysely'
+import type { Clock } from '../../../kernel/clock.ts'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { Logger } from '../../../kernel/logger.ts'
+import type { Store } from '../../../ports/store.ts'
+import { GroupCommit } from '../shared/group-commit.ts'
+import type { Database, Schema } from '../shared/schema.ts'
+import { tablesOf } from '../shared/tables.ts'
+import { isBusy, storeError } from './errors.ts'
+import { inspect } from './inspect.ts'
+import { create, upgrade } from './migrate.ts'
+import { type Migration, migrations as released } from './migrations.ts'
+import { type NodeSqlite, openNodeSqlite } from './node-sqlite.ts'
+
+/** How long a transaction waits for another program that holds the database, in ms. */
+const LOCK_MS = 5000
+const LOCK_PAUSE_MS = 25
+
+export interface SqliteStoreOptions {
+  readonly file: string
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Creates and migrates nothing; every transaction is refused. */
+  readonly readOnly?: boolean
+  readonly migrations?: readonly Migration[]
+}
+
+/** Throws UNAVAILABLE, with a hint, when the file is damaged, of a newer schema, or cannot be used; it is then left as it is. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const readOnly = options.readOnly === true
+  const writer = readOnly ? undefined : openWriter(options)
+  if (readOnly) checkReadable(options)
+  const reader = openNodeSqlite({ file: options.file, readOnly: true })
+  const identity = identityOf(options.file)
+  const read = tablesOf(databaseOf(kyselyOver(reader)))
+  const group = writer && groupOver(writer, options)
+  return {
+    kind: 'sqlite',
+    read,
+    transaction(work) {
+      if (group) return group.run(work)
+      return Promise.reject(new RegentError('UNAVAILABLE', 'the store was opened for reading alone'))
+    },
+    onCommit: (listener) => group?.onCommit(listener),
+    async check() {
+      await read.cursors.get('')
+      if (identityOf(options.file) !== identity) throw replaced(options.file)
+      await group?.run(async (tables) => tables.cursors.get(''))
+    },
+    async close() {
+      await group?.close()
+      reader.close()
+      if (writer?.raw.isOpen) shut(writer, options.logger)
+    },
+  }
+}
+
+function openWriter(options: SqliteStoreOptions): NodeSqlite {
+  const { file, logger, clock, migrations = released } = options
+  const work = { file, migrations, clock, logger }
+  const found = inspect(file, migrations.length)
+  if (found === undefined) create(work)
+  const writer = openNodeSqlite({ file, readOnly: false })
+  try {
+    chmodSync(file, 0o600)
+    if (found !== undefined && found < migrations.length) upgrade(writer, found, work)
+    return writer
+  } catch (error) {
+    writer.close()
+    throw storeError(error, file)
+  }
+}
+
+function checkReadable({ file, migrations = released }: SqliteStoreOptions): void {
+  const found = inspect(file, migrations.length)
+  if (found === migrations.length) return
+  throw new RegentError('UNAVAILABLE', found === undefined ? `there is no database: ${file}` : 'the database is of an older version', {
+    hint: 'Start `regent serve` once: it creates or upgrades the database.',
+  })
+}
+
+function kyselyOver(database: NodeSqlite): Kysely<Schema> {
+  return new Kysely<Schema>({ dialect: new SqliteDialect({ database }) })
+}
+
+function databaseOf(connection: Kysely<Schema>): Database {
+  return {
+    sql: connection,
+    among: (column, values) => sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(values)}))`,
+  }
+}
+
+function groupOver(writer: NodeSqlite, { logger, clock }: SqliteStoreOptions): GroupCommit {
+  const db = kyselyOver(writer)
+  return new GroupCommit({
+    begin: () => beginPatiently(db, clock),
+    tables: (transaction) => tablesOf(databaseOf(transaction)),
+    clock,
+    logger,
+  })
+}
+
+/** Waits without blocking the process. */
+async function beginPatiently(db: Kysely<Schema>, clock: Clock): Promise<ControlledTransaction<Schema>> {
+  const until = clock.elapsed() + LOCK_MS
+  for (;;) {
+    try {
+      return await db.startTransaction().execute()
+    } catch (error) {
+      if (!isBusy(error) || clock.elapsed() >= until) throw error
+      await clock.sleep(LOCK_PAUSE_MS)
+    }
+  }
+}
+
+function identityOf(file: string): string {
+  try {
+    const stats = statSync(file)
+    return `${stats.dev}:${stats.ino}`
+  } catch (error) {
+    throw replaced(file, error)
+  }
+}
+
+function replaced(file: string, cause?: unknown): RegentError {
+  return new RegentError('UNAVAILABLE', `the database file was removed or replaced while Regent runs: ${file}`, {
+    hint: 'Restart Regent; what was written since may be lost.',
+    cause,
+  })
+}
+
+function shut(writer: NodeSqlite, logger: Logger): void {
+  try {
+    writer.raw.exec('pragma wal_checkpoint(truncate)')
+  } catch (error) {
+    logger.warn({ reason: reasonOf(error) }, 'the write-ahead log was not folded in at the end; the next start does it')
+  }
+  writer.close()
+}
