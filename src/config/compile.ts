@@ -1,0 +1,88 @@
+import { join, resolve } from 'node:path'
+import type { Config } from './config.ts'
+import { defaultHome, type Env } from './locate.ts'
+import type { WrittenConfig } from './schema.ts'
+import { parseDuration, parseSize } from './units.ts'
+
+/** The variables that 000's README names, with those that mean the same or belong to them. */
+const teamVariables = [
+  'ANTHROPIC_API_KEY',
+  'ANTHROPIC_BASE_URL',
+  'CLAUDE_API_KEY',
+  'OPENAI_API_KEY',
+  'OPENAI_BASE_URL',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_REGION',
+  'REDIS_URL',
+  'REDIS_HOST',
+  'REDIS_PORT',
+  'MSK_BOOTSTRAP_SERVERS',
+  'MSK_TOPIC_NAME',
+  'MSK_CONSUMER_GROUP',
+  'BRAVE_API_KEY',
+  'GOOGLE_MAPS_API_KEY',
+] as const
+
+const baseVariables = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'] as const
+
+/** From what was written to what Regent runs with; `written` has passed its schema. */
+export function compile(written: WrittenConfig, project: string, env: Env, dotenv: Env): Config {
+  const home = written.home ?? defaultHome(env)
+  const { http, models } = written
+  return {
+    home,
+    project,
+    host: http.host,
+    port: http.port,
+    orchestratorPort: http.orchestrator_port,
+    url: http.url,
+    auth: written.auth,
+    databaseUrl: databaseUrl(written.database_url, home),
+    busUrl: written.bus_url,
+    allowInsecureTls: written.allow_insecure_tls,
+    logLevel: written.log.level,
+    allowedHosts: http.allowed_hosts,
+    allowedOrigins: http.allowed_origins,
+    template: written.template,
+    models: {
+      anthropicKey: models.anthropic_key,
+      openaiKey: models.openai_key,
+      anthropicBaseUrl: models.anthropic_base_url,
+      openaiBaseUrl: models.openai_base_url,
+      default: models.default,
+    },
+    tools: { allowHosts: written.tools.allow_hosts },
+    agents: {
+      startsecs: secondsOf(written.agents.startsecs),
+      startretries: written.agents.startretries,
+      stopGrace: secondsOf(written.agents.stop_grace),
+      restartsPerSecond: written.agents.restarts_per_second,
+      perUser: written.agents.per_user,
+    },
+    logs: { maxBytes: bytesOf(written.logs.max_size), keep: written.logs.keep },
+    events: { keep: written.events.keep },
+    teamEnv: pick(teamVariables, env, dotenv),
+    baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', ...pick(baseVariables, env, {}) },
+    warnings: [],
+  }
+}
+
+function databaseUrl(written: string | undefined, home: string): string {
+  if (written === undefined) return `sqlite:${join(home, 'regent.db')}`
+  return written.startsWith('sqlite:') ? `sqlite:${resolve(home, written.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''))}` : written
+}
+
+const secondsOf = (written: number | string): number => (typeof written === 'number' ? written : (parseDuration(written) ?? 0) / 1000)
+const bytesOf = (written: number | string): number => (typeof written === 'number' ? written : (parseSize(written) ?? 0))
+
+/** Those that are set and not empty; the environment wins over `.env`. */
+function pick(names: readonly string[], env: Env, dotenv: Env): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = env[name] || dotenv[name]
+      return value ? [[name, value]] : []
+    }),
+  )
+}

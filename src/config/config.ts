@@ -1,0 +1,58 @@
+/** What Regent runs with: complete, checked and frozen. `regent.toml` has another shape (schema.ts). */
+export interface Config {
+  /** Absolute: the database, run directories, logs, token. */
+  readonly home: string
+  /** Absolute: runbooks, agent files, `.env`, `regent.toml`. */
+  readonly project: string
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly orchestratorPort: number | 'off'
+  /** The address that clients are told; undefined: that of the listener. */
+  readonly url: string | undefined
+  readonly auth: 'auto' | 'token' | 'none'
+  /** `sqlite:ABSOLUTE PATH` or `postgres://…`. */
+  readonly databaseUrl: string
+  /** `memory:`, `redis://…`, `kafka://host:port,…`, `amqp://…`, `stomp://…`. */
+  readonly busUrl: string
+  readonly allowInsecureTls: boolean
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Values of the Host header that are accepted beside the local ones. */
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  /** Absolute path of the user's own agent template; undefined: the shipped one. */
+  readonly template: string | undefined
+  readonly models: {
+    readonly anthropicKey: string | undefined
+    readonly openaiKey: string | undefined
+    readonly anthropicBaseUrl: string | undefined
+    readonly openaiBaseUrl: string | undefined
+    /** What an agent uses that names no model; undefined: its own default. */
+    readonly default: string | undefined
+  }
+  readonly tools: {
+    /** Hosts, `host:port`s or CIDR ranges that tools may reach although they are private or plain http. */
+    readonly allowHosts: readonly string[]
+  }
+  readonly agents: {
+    /** Seconds. */
+    readonly startsecs: number
+    readonly startretries: number
+    /** Seconds. */
+    readonly stopGrace: number
+    /** Automatic restarts of all agents together. */
+    readonly restartsPerSecond: number
+    /** Agents that a user who is not an admin may have. */
+    readonly perUser: number
+  }
+  /** Of each agent's output stream. */
+  readonly logs: { readonly maxBytes: number; readonly keep: number }
+  /** How many events the journal keeps. */
+  readonly events: { readonly keep: number }
+  /** Variables that team agents get beside the base: those that 000's README names, from the environment and the project's `.env`. */
+  readonly teamEnv: Readonly<Record<string, string>>
+  /** What every agent's environment starts from: PATH, HOME, LANG, TZ, TMPDIR. */
+  readonly baseEnv: Readonly<Record<string, string>>
+  /** What works but should be known; for the log at start. */
+  readonly warnings: readonly string[]
+}

@@ -1,0 +1,221 @@
+import { z } from 'zod'
+import { parseDuration, parseSize } from './units.ts'
+
+/** Where else a setting may be given, and whether its value is shown. The first variable that is set counts. */
+export interface SettingSource {
+  readonly env: readonly string[]
+  /** Option of `regent serve`, without the dashes. */
+  readonly flag?: string
+  readonly secret?: true
+  /** May also stand in the project's `.env`. */
+  readonly dotenv?: true
+  /** A path: relative ones start at the folder of the file, or the working directory. */
+  readonly file?: true
+}
+
+/** Env names and flags of the leaves of `writtenConfig`; apart from its descriptions, since those are published. */
+export const sources = z.registry<SettingSource>()
+
+const from = <T extends z.ZodType>(schema: T, source: SettingSource): T => {
+  sources.add(schema, source)
+  return schema
+}
+const words = (text: string) => z.array(z.string().min(1)).default([]).describe(text)
+const seconds = (least: number, most: number) =>
+  z.union([
+    z.number().min(least).max(most),
+    z.string().refine((text) => {
+      const ms = parseDuration(text)
+      return ms !== undefined && ms >= least * 1000 && ms <= most * 1000
+    }, `must be a duration between ${least}s and ${most}s, such as "5s" or "1m30s"`),
+  ])
+const size = z.union([
+  z.number().int().min(4096),
+  z.string().refine((text) => (parseSize(text) ?? 0) >= 4096, 'must be a size of at least 4KiB, such as "10MiB"'),
+])
+const httpUrl = z.string().regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or https:// address')
+const port = z.int().min(0).max(65_535)
+
+const top = {
+  home: from(z.string().min(1).optional().describe('data folder; default regent in $XDG_DATA_HOME, or in ~/.local/share'), {
+    env: ['REGENT_HOME'],
+    flag: 'home',
+    file: true,
+  }),
+  auth: from(
+    z.enum(['auto', 'token', 'none']).default('auto').describe('auto: a token, or none for the same user on this machine; none: everybody'),
+    { env: ['REGENT_AUTH'], flag: 'auth' },
+  ),
+  database_url: from(
+    z
+      .string()
+      .regex(/^(sqlite:|postgres(ql)?:\/\/)/, 'must start with sqlite: or postgres://')
+      .optional()
+      .describe('where everything is stored; default an SQLite file in home'),
+    { env: ['REGENT_DATABASE_URL'], flag: 'database-url' },
+  ),
+  bus_url: from(
+    z
+      .string()
+      .regex(/^(memory:|(rediss?|kafka|amqps?|stomp|stomps):\/\/)/, 'must start with memory:, redis://, kafka://, amqp:// or stomp://')
+      .default('memory:')
+      .describe('what carries messages between agents'),
+    { env: ['REGENT_BUS_URL'], flag: 'bus-url' },
+  ),
+  allow_insecure_tls: from(z.boolean().default(false).describe('obey agents that ask not to verify TLS certificates'), {
+    env: ['REGENT_ALLOW_INSECURE_TLS'],
+  }),
+  template: from(z.string().min(1).optional().describe("file to make agent files from, instead of Regent's own"), {
+    env: ['REGENT_TEMPLATE'],
+    flag: 'template',
+    file: true,
+  }),
+}
+
+const http = z
+  .strictObject({
+    host: from(z.string().min(1).default('127.0.0.1').describe('address to listen on'), { env: ['REGENT_HOST'], flag: 'host' }),
+    port: from(port.default(8080).describe('port of the manager and native API; 0 picks a free one'), {
+      env: ['REGENT_PORT'],
+      flag: 'port',
+    }),
+    orchestrator_port: from(
+      z
+        .union([port, z.literal('off')])
+        .default(9000)
+        .describe('second port, of the orchestrator API; 0 picks a free one, "off" disables it'),
+      { env: ['REGENT_ORCHESTRATOR_PORT'], flag: 'orchestrator-port' },
+    ),
+    url: from(httpUrl.optional().describe('address that clients are told, where it is not that of the listener'), {
+      env: ['REGENT_URL'],
+      flag: 'url',
+    }),
+    allowed_hosts: from(words('values of the Host header accepted beside localhost'), {
+      env: ['REGENT_ALLOWED_HOSTS'],
+      flag: 'allowed-hosts',
+    }),
+    allowed_origins: from(words('web pages that may call Regent, such as https://desk.example.org'), {
+      env: ['REGENT_ALLOWED_ORIGINS'],
+      flag: 'allowed-origins',
+    }),
+  })
+  .prefault({})
+  .describe('how Regent is reached')
+
+const log = z
+  .strictObject({
+    level: from(z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('least level that is logged'), {
+      env: ['REGENT_LOG_LEVEL'],
+      flag: 'log-level',
+    }),
+  })
+  .prefault({})
+  .describe("Regent's own log, on stderr")
+
+const models = z
+  .strictObject({
+    anthropic_key: from(z.string().min(1).optional().describe('API key of Anthropic'), {
+      env: ['ANTHROPIC_API_KEY', 'CLAUDE_API_KEY'],
+      secret: true,
+      dotenv: true,
+    }),
+    openai_key: from(z.string().min(1).optional().describe('API key of OpenAI or what speaks like it'), {
+      env: ['OPENAI_API_KEY'],
+      secret: true,
+      dotenv: true,
+    }),
+    anthropic_base_url: from(httpUrl.optional().describe('another address for Anthropic models'), {
+      env: ['ANTHROPIC_BASE_URL'],
+      dotenv: true,
+    }),
+    openai_base_url: from(httpUrl.optional().describe('another address for OpenAI models, such as a local server'), {
+      env: ['OPENAI_BASE_URL'],
+      dotenv: true,
+    }),
+    default: from(z.string().min(1).max(200).optional().describe('model of agents that name none, such as "haiku" or "offline"'), {
+      env: ['REGENT_DEFAULT_MODEL'],
+      flag: 'default-model',
+    }),
+  })
+  .prefault({})
+  .describe('language models; without a key the offline model answers')
+
+const tools = z
+  .strictObject({
+    allow_hosts: from(words('hosts, host:port or CIDR ranges that tools may reach although they are private'), {
+      env: ['REGENT_TOOLS_ALLOW_HOSTS'],
+    }),
+  })
+  .prefault({})
+  .describe('what tools may reach')
+
+const agents = z
+  .strictObject({
+    startsecs: from(seconds(0, 3600).default(1).describe('time alive until STARTING becomes RUNNING'), { env: ['REGENT_STARTSECS'] }),
+    startretries: from(z.int().min(0).max(1000).default(3).describe('deaths before RUNNING; one more is FATAL'), {
+      env: ['REGENT_STARTRETRIES'],
+    }),
+    stop_grace: from(seconds(0, 3600).default(10).describe('time between the stop signal and KILL'), { env: ['REGENT_STOP_GRACE'] }),
+    restarts_per_second: from(z.int().min(1).max(1000).default(10).describe('automatic restarts of all agents together'), {
+      env: ['REGENT_RESTARTS_PER_SECOND'],
+    }),
+    per_user: from(z.int().min(1).max(100_000).default(200).describe('agents that a user who is not an admin may have'), {
+      env: ['REGENT_AGENTS_PER_USER'],
+    }),
+  })
+  .prefault({})
+  .describe('what holds for agents that say nothing else')
+
+const logs = z
+  .strictObject({
+    max_size: from(size.default('10MiB').describe("size of one file of an agent's output"), { env: ['REGENT_LOGS_MAX_SIZE'] }),
+    keep: from(z.int().min(1).max(100).default(3).describe('files kept for each output stream'), { env: ['REGENT_LOGS_KEEP'] }),
+  })
+  .prefault({})
+  .describe("agents' output")
+
+const events = z
+  .strictObject({
+    keep: from(z.int().min(1000).max(100_000_000).default(100_000).describe('how many the journal keeps'), { env: ['REGENT_EVENTS_KEEP'] }),
+  })
+  .prefault({})
+  .describe('the journal of events')
+
+/** `regent.toml`, and what the environment and flags add to it. */
+export const writtenConfig = z
+  .strictObject({
+    ...top,
+    http,
+    log,
+    models,
+    tools,
+    agents,
+    logs,
+    events,
+  })
+  .describe('Settings of Regent: regent.toml in the project')
+export type WrittenConfig = z.output<typeof writtenConfig>
+
+/** One setting: a leaf of `writtenConfig` with where it may come from. `path` as in `http.port`. */
+export interface Setting extends SettingSource {
+  readonly path: string
+  readonly description: string
+  readonly schema: z.ZodType
+}
+
+function leaves(shape: Readonly<Record<string, z.core.$ZodType>>, prefix: string): Setting[] {
+  return Object.entries(shape).flatMap(([key, schema]) => {
+    if (!(schema instanceof z.ZodType)) return []
+    const source = sources.get(schema)
+    if (source) return [{ path: prefix + key, description: schema.description ?? '', schema, ...source }]
+    const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema
+    return inner instanceof z.ZodObject ? leaves(inner.shape, `${prefix}${key}.`) : []
+  })
+}
+
+export const settings: readonly Setting[] = leaves(writtenConfig.shape, '')
+
+/** The published JSON Schema of `regent.toml`, for editors. */
+export function jsonSchema(): object {
+  return { ...z.toJSONSchema(writtenConfig, { io: 'input', reused: 'inline' }), title: 'regent.toml' }
+}
