@@ -22,8 +22,21 @@ export interface ModelRequest {
   readonly maxOutputTokens?: number
   /** Names of the team, for the offline planner. */
   readonly team?: readonly string[]
+  /** The same facts as in `turns`, for the offline model, which cannot read them out of prose: in `plan` and `synthesise`. */
+  readonly facts?: PlanFacts
   readonly signal: AbortSignal
   readonly onText?: (piece: string) => void
+  /** The answer begins anew after its stream was cut: the pieces given so far are void, and may come again. */
+  readonly onRestart?: () => void
+}
+
+export interface PlanFacts {
+  /** What the user asked for, in the user's words. */
+  readonly objective: string
+  /** Of planning, from 1. */
+  readonly round: number
+  /** Of the tasks done so far. */
+  readonly results: readonly { readonly agent: string; readonly text: string }[]
 }
 
 export interface ModelAnswer {
@@ -44,8 +57,8 @@ export interface Model {
   /** Said with every answer where there is something to say: the offline model that stands in for a missing key. */
   readonly notice: string | null
   /**
-   * Retries what passes by itself (429, 5xx, overloaded, a cut connection before the first piece of text) with backoff and
-   * honours Retry-After. Throws UPSTREAM when the provider refuses, UNAVAILABLE when it cannot be reached, TIMED_OUT past its time.
+   * Retries what passes by itself (429, 5xx, overloaded, a cut connection) with backoff and honours Retry-After; the text
+   * answered is whole and of one try, whatever pieces went before it. Rejects with the signal's reason on abort. Throws UPSTREAM when the provider refuses, UNAVAILABLE when it cannot be reached, TIMED_OUT past its time.
    */
   answer(request: ModelRequest): Promise<ModelAnswer>
 }
