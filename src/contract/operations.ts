@@ -8,9 +8,9 @@ import type { OperationShape } from './operation.ts'
 import { systemStatus } from './system.ts'
 import { roles, tokenView } from './tokens.ts'
 
-const define = <const N extends string, const I extends z.ZodObject, const O extends z.ZodType>(
-  shape: OperationShape<I, O> & { readonly name: N },
-): OperationShape<I, O> & { readonly name: N } => shape
+const define = <const N extends string, const R extends 'value' | 'stream', const I extends z.ZodObject, const O extends z.ZodType>(
+  shape: OperationShape<I, O> & { readonly name: N; readonly reply: R },
+): OperationShape<I, O> & { readonly name: N; readonly reply: R } => shape
 
 const agent = { agent: agentRef }
 /** A number that may come as text in a query; an empty text is not a number. */

@@ -14,8 +14,8 @@ export interface Relay {
 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
-/** Events between two writes of the cursor, when the journal runs fast. */
-const CURSOR_EVERY = 100
+/** How long a sent position may stand in memory only; a crash sends what lies behind it again, under the same ids. */
+const CURSOR_MS = 250
 
 /**
  * Carries the journal out to a bus: at least once, in order, from where it stood at the last stop. A message counts as sent when the
@@ -46,13 +46,18 @@ export class Outbox {
   }
 
   async #run(relay: Relay, name: string, from: number): Promise<void> {
-    const { journal, logger, store } = this.#options
+    const { journal, logger, store, clock } = this.#options
     let position = from
     let stored = from
+    let cancel: (() => void) | undefined
     const keep = async () => {
-      if (position > stored) await store.transaction((tables) => tables.cursors.set(name, position))
-      stored = position
+      cancel?.()
+      cancel = undefined
+      const reached = position
+      if (reached > stored) await store.transaction((tables) => tables.cursors.set(name, reached))
+      stored = reached
     }
+    const unkept = (error: unknown) => logger.warn({ relay: relay.name, error: reasonOf(error) }, 'the position of a relay was not kept')
     try {
       for await (const item of journal.read(from, {}, this.#stop.signal)) {
         if (item.kind === 'resync') {
@@ -62,7 +67,7 @@ export class Outbox {
           await this.#send(relay, item.event)
           position = item.event.number
         }
-        if (position - stored >= CURSOR_EVERY || position >= journal.newest) await keep()
+        cancel ??= clock.after(CURSOR_MS, () => void keep().catch(unkept))
       }
     } catch (error) {
       if (!this.#stop.signal.aborted)

@@ -1,0 +1,227 @@
+import type { AgentDetail, NewAgent } from '../../contract/agents.ts'
+import type { Input } from '../../contract/operations.ts'
+import type { Caller } from '../../contract/tokens.ts'
+import { RegentError } from '../../kernel/errors.ts'
+import type { AgentRow, Tables } from '../../ports/store.ts'
+import type { Handlers, Handling } from '../handling.ts'
+import { tell } from '../supervision/situation.ts'
+import { checkDefinition, definitionOf, fingerprint, patched, policyOf } from './definitions.ts'
+import { findAgent, mayTouch, notFound } from './find.ts'
+import { hide } from './hidden.ts'
+import type { AgentsOptions } from './options.ts'
+import { Turns } from './turns.ts'
+import { detailOf, viewsOf } from './views.ts'
+
+type Names = 'agents.create' | 'agents.apply' | 'agents.list' | 'agents.get' | 'agents.update'
+
+export function agentOperations(options: AgentsOptions): Handlers<Names> {
+  const turns = new Turns()
+  const create = (agent: NewAgent, start: boolean, handling: Handling) => {
+    const owner = ownerFor(agent, handling.caller)
+    return turns.take(`${owner}/${agent.name}`, () => createAgent(options, { ...agent, owner }, start, handling))
+  }
+  const update = (row: AgentRow, change: Change, handling: Handling) =>
+    turns.take(`${row.owner}/${row.name}`, () => changeAgent(options, row.id, change, handling))
+  return {
+    'agents.create': ({ agent, start }, handling) => create(agent, start, handling),
+    'agents.list': (input, handling) => listAgents(options, input, handling.caller),
+    'agents.get': async ({ agent }, { caller }) => show(options, await findAgent(options.store.read, agent, caller)),
+    async 'agents.update'({ agent, definition, policy, limits, if_revision }, handling) {
+      const row = await findAgent(options.store.read, agent, handling.caller)
+      const change = {
+        definition: definition ? patched(row.definition, definition) : row.definition,
+        policy: policyOf(row.kind, policy ?? {}, row.policy),
+        limits: limits ?? row.limits,
+      }
+      return (await update(row, { ...change, ifRevision: if_revision }, handling)).detail
+    },
+    async 'agents.apply'({ agent }, handling) {
+      const owner = ownerFor(agent, handling.caller)
+      const row = await options.store.read.agents.find(owner, agent.name)
+      if (!row) return { agent: await create({ ...agent, owner }, false, handling), outcome: 'created', notes: [] }
+      if (row.kind !== agent.kind)
+        throw new RegentError('ILLEGAL_STATE', `${owner}/${agent.name} is of kind ${row.kind}, not ${agent.kind}`, {
+          hint: 'remove it first',
+        })
+      const policy = policyOf(agent.kind, agent.policy, options.defaults)
+      const { detail, changed } = await update(
+        row,
+        { definition: definitionOf(agent, handling.given), policy, limits: agent.limits, ifRevision: undefined },
+        handling,
+      )
+      return { agent: detail, outcome: changed ? 'changed' : 'unchanged', notes: changed ? detail.notes : [] }
+    },
+  }
+}
+
+function ownerFor(agent: Pick<NewAgent, 'owner'>, caller: Caller): string {
+  const owner = agent.owner ?? caller.user
+  if (!mayTouch(caller, owner)) throw notFound(owner)
+  return owner
+}
+
+async function show(options: AgentsOptions, agent: AgentRow): Promise<AgentDetail> {
+  const [view] = await viewsOf(options.store.read, [agent], options)
+  if (!view) throw notFound(`${agent.owner}/${agent.name}`)
+  return detailOf(agent, view)
+}
+
+async function createAgent(
+  options: AgentsOptions,
+  agent: NewAgent & { owner: string },
+  start: boolean,
+  handling: Handling,
+): Promise<AgentDetail> {
+  const { store, ids, clock, project, secrets, caps } = options
+  const definition = checkDefinition(agent.kind, definitionOf(agent, handling.given))
+  const hidden = hide(definition)
+  const at = clock.now()
+  const row: AgentRow = {
+    id: ids.next(),
+    owner: agent.owner,
+    name: agent.name,
+    kind: agent.kind,
+    runtime: 'process',
+    node: options.node,
+    epoch: 0,
+    revision: 1,
+    definition: hidden.definition,
+    policy: policyOf(agent.kind, agent.policy, options.defaults),
+    limits: agent.limits,
+    file: null,
+    deleting: false,
+    createdAt: at,
+    updatedAt: at,
+  }
+  options.claims.check(row)
+  const taken = await store.read.agents.find(row.owner, row.name)
+  const file = taken ? null : await writeFiles(options, row, hidden.secrets)
+  const undo = async () => {
+    if (taken) return
+    await project.remove(row)
+    await secrets.remove(row.id)
+  }
+  let accepted: { id: string }
+  try {
+    accepted = await handling.accept(async (tables) => {
+      await refuseTooMany(tables, row.owner, handling.caller, caps.perUser)
+      await insertAgent(tables, { ...row, file }, start, handling.caller.user)
+      return { id: row.id }
+    })
+  } catch (error) {
+    await undo()
+    throw error
+  }
+  if (accepted.id !== row.id) await undo()
+  const stored = await store.read.agents.get(accepted.id)
+  if (!stored) throw notFound(`${row.owner}/${row.name}`)
+  options.claims.add(stored)
+  if (start) options.wake(stored.id)
+  return show(options, stored)
+}
+
+async function writeFiles({ project, secrets }: AgentsOptions, row: AgentRow, values: Record<string, string>): Promise<string | null> {
+  if (Object.keys(values).length > 0) await secrets.put(row.id, values)
+  try {
+    return await project.write(row)
+  } catch (error) {
+    await secrets.remove(row.id)
+    throw error
+  }
+}
+
+async function refuseTooMany(tables: Tables, owner: string, caller: Caller, most: number): Promise<void> {
+  if (caller.role === 'admin' || (await tables.agents.count(owner)) < most) return
+  throw new RegentError('TOO_MANY', `${owner} has ${most} agents, which is the most for a user`, { hint: 'delete some, or ask the admin' })
+}
+
+async function insertAgent(tables: Tables, row: AgentRow, start: boolean, actor: string): Promise<void> {
+  if (!(await tables.agents.insert(row))) {
+    throw new RegentError('ALREADY_EXISTS', `${row.owner} has an agent '${row.name}' already`, {
+      hint: 'choose another name, or change it with apply',
+      details: { what: 'agent' },
+    })
+  }
+  const reason = start ? 'created, to be started' : 'created, never started'
+  await tables.lives.insert({
+    agentId: row.id,
+    desired: start ? 'running' : 'stopped',
+    start: start ? 1 : 0,
+    state: 'STOPPED',
+    reason,
+    since: row.createdAt,
+    runId: null,
+    restarts: 0,
+    deaths: 0,
+    earlyDeaths: 0,
+    retryAt: null,
+    exitCode: null,
+    exitSignal: null,
+  })
+  await tell(tables, row, 'agent.created', row.createdAt, actor, { kind: row.kind, revision: row.revision })
+  if (start) await tell(tables, row, 'agent.start_requested', row.createdAt, actor, { start: 1 })
+}
+
+interface Change {
+  readonly definition: AgentRow['definition']
+  readonly policy: AgentRow['policy']
+  readonly limits: AgentRow['limits']
+  readonly ifRevision: number | undefined
+}
+
+async function changeAgent(
+  options: AgentsOptions,
+  id: string,
+  change: Change,
+  handling: Handling,
+): Promise<{ detail: AgentDetail; changed: boolean }> {
+  const { store, clock, project, secrets } = options
+  const before = await store.read.agents.get(id)
+  if (!before || before.deleting) throw notFound(id)
+  if (change.ifRevision !== undefined && change.ifRevision !== before.revision)
+    throw new RegentError('STALE', `the definition has revision ${before.revision}, not ${change.ifRevision}`, {
+      hint: 'read it again, then change it',
+    })
+  const definition = checkDefinition(before.kind, change.definition)
+  const kept = await secrets.get(id)
+  const hidden = hide(definition, kept)
+  const next = { definition: hidden.definition, policy: change.policy, limits: change.limits }
+  const shown = { definition: before.definition, policy: before.policy, limits: before.limits }
+  if (fingerprint([next, hidden.secrets]) === fingerprint([shown, kept])) return { detail: await show(options, before), changed: false }
+  options.claims.check({ ...before, ...next })
+  const after: AgentRow = { ...before, ...next, revision: before.revision + 1, updatedAt: clock.now() }
+  await handling.accept(async (tables) => {
+    await tables.agents.update(id, { ...next, revision: after.revision, updatedAt: after.updatedAt })
+    await tell(tables, after, 'agent.updated', after.updatedAt, handling.caller.user, { revision: after.revision })
+    return null
+  })
+  await secrets.put(id, hidden.secrets)
+  await project.write(after)
+  options.claims.add(after)
+  return { detail: await show(options, after), changed: true }
+}
+
+async function listAgents(options: AgentsOptions, { owner, limit, cursor }: Input<'agents.list'>, caller: Caller) {
+  if (owner !== undefined && !mayTouch(caller, owner)) throw new RegentError('NOT_FOUND', `there is no user '${owner}'`)
+  const scope = owner ?? (caller.role === 'admin' ? undefined : caller.user)
+  const after = cursor === undefined ? undefined : readCursor(cursor)
+  const rows = await options.store.read.agents.list({
+    ...(scope !== undefined && { owner: scope }),
+    ...(after && { after }),
+    limit: limit + 1,
+  })
+  const page = rows.slice(0, limit)
+  const last = rows.length > limit ? page.at(-1) : undefined
+  return { agents: await viewsOf(options.store.read, page, options), next_cursor: last ? writeCursor(last) : null }
+}
+
+const writeCursor = ({ owner, name }: { owner: string; name: string }): string => Buffer.from(`${owner}/${name}`).toString('base64url')
+
+function readCursor(cursor: string): { owner: string; name: string } {
+  const [owner, name] = Buffer.from(cursor, 'base64url').toString().split('/')
+  if (!owner || !name)
+    throw new RegentError('INVALID', 'cursor: is not one that Regent gave', {
+      fields: [{ path: 'cursor', message: 'is not one that Regent gave' }],
+    })
+  return { owner, name }
+}

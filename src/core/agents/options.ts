@@ -1,0 +1,31 @@
+import type { Policy } from '../../contract/agents.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Ids } from '../../kernel/ids.ts'
+import type { Project } from '../../ports/project.ts'
+import type { Secrets } from '../../ports/secrets.ts'
+import type { AgentRow, Store } from '../../ports/store.ts'
+import type { Presence } from '../supervision/presence.ts'
+
+/** Channels that agents listen on: one cannot belong to two owners. */
+export interface Claims {
+  /** Throws ALREADY_EXISTS when another owner's agent has this agent's channel. */
+  check(agent: AgentRow): void
+  /** Takes note of a stored agent's channel. */
+  add(agent: AgentRow): void
+}
+
+export interface AgentsOptions {
+  readonly store: Store
+  readonly project: Project
+  readonly secrets: Secrets
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly presence: Presence
+  readonly claims: Claims
+  readonly wake: (agentId: string) => void
+  /** The name of this Regent among several on one store. */
+  readonly node: string
+  /** Defaults of the configuration, below what an agent says. */
+  readonly defaults: Partial<Policy>
+  readonly caps: { readonly perUser: number }
+}

@@ -1,0 +1,94 @@
+import type { AgentDetail, AgentView, Condition } from '../../contract/agents.ts'
+import { liveStates } from '../../contract/states.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { AgentRow, LifeRow, RunRow, Tables, UsageRow } from '../../ports/store.ts'
+import type { Presence } from '../supervision/presence.ts'
+import { masked } from './hidden.ts'
+
+/** The name that supervisorctl knows an agent by (000's program name). Computed, never parsed back. */
+export const programName = (agent: Pick<AgentRow, 'owner' | 'name'>): string => `${agent.owner}_${agent.name}_agent`
+
+export interface Viewing {
+  readonly clock: Clock
+  readonly presence: Presence
+}
+
+/** Agents as doors show them; four reads, however many they are. */
+export async function viewsOf(tables: Tables, agents: readonly AgentRow[], viewing: Viewing): Promise<AgentView[]> {
+  if (agents.length === 0) return []
+  const ids = agents.map((agent) => agent.id)
+  const [lives, waiting, usages] = await Promise.all([tables.lives.list(ids), tables.messages.countWaiting(ids), tables.usages.list(ids)])
+  const lifeOf = new Map(lives.map((life) => [life.agentId, life]))
+  const runs = await tables.runs.list(lives.flatMap((life) => (life.runId === null ? [] : [life.runId])))
+  const runOf = new Map(runs.map((run) => [run.id, run]))
+  const usageOf = new Map(usages.map((usage) => [usage.agentId, usage]))
+  return agents.flatMap((agent) => {
+    const life = lifeOf.get(agent.id)
+    if (!life) return []
+    const run = life.runId === null ? undefined : runOf.get(life.runId)
+    return [viewOf(agent, life, run, { ...viewing, queued: waiting.get(agent.id) ?? 0, usage: usageOf.get(agent.id) })]
+  })
+}
+
+function viewOf(
+  agent: AgentRow,
+  life: LifeRow,
+  run: RunRow | undefined,
+  more: Viewing & { queued: number; usage: UsageRow | undefined },
+): AgentView {
+  const live = liveStates.includes(life.state) && run !== undefined && run.endedAt === null
+  const presence = more.presence.of(agent.id)
+  const { usage } = more
+  return {
+    id: agent.id,
+    owner: agent.owner,
+    name: agent.name,
+    kind: agent.kind,
+    runtime: agent.runtime,
+    desired: life.desired,
+    state: life.state,
+    reason: life.reason,
+    since: life.since,
+    activity: live ? presence.activity : null,
+    pid: live ? run.pid : null,
+    run_id: life.runId,
+    restarts: life.restarts,
+    uptime_ms: live ? Math.max(0, more.clock.now() - run.startedAt) : null,
+    exit_code: life.exitCode,
+    exit_signal: life.exitSignal,
+    revision: agent.revision,
+    running_revision: live ? run.revision : null,
+    queued: more.queued,
+    usage: {
+      model_calls: usage?.modelCalls ?? 0,
+      input_tokens: usage?.inputTokens ?? 0,
+      output_tokens: usage?.outputTokens ?? 0,
+      cost_usd: usage ? usage.costUsd : 0,
+    },
+    conditions: live ? [...presence.conditions] : [],
+    created_at: agent.createdAt,
+    updated_at: agent.updatedAt,
+  }
+}
+
+export function detailOf(agent: AgentRow, view: AgentView): AgentDetail {
+  return {
+    ...view,
+    definition: masked(agent.definition),
+    policy: agent.policy,
+    limits: agent.limits,
+    file: agent.file,
+    program: programName(agent),
+    notes: notesOf(agent, view),
+  }
+}
+
+function notesOf(agent: AgentRow, view: AgentView): string[] {
+  const notes: string[] = []
+  if (view.running_revision !== null && view.running_revision < agent.revision)
+    notes.push(`revision ${agent.revision} of its definition takes effect at its next start; revision ${view.running_revision} runs`)
+  if (view.queued > 0 && view.state !== 'RUNNING' && view.state !== 'STARTING')
+    notes.push(`${view.queued} ${view.queued === 1 ? 'message waits' : 'messages wait'} until it is started`)
+  notes.push(...view.conditions.map((condition: Condition) => `${condition.type} ${condition.subject}: ${condition.message}`))
+  return notes
+}

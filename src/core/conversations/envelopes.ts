@@ -1,0 +1,46 @@
+import type { Envelope } from '../../contract/messages.ts'
+import { isObject, type JsonObject, tryParse } from '../../kernel/json.ts'
+import type { EventRow } from '../../ports/store.ts'
+
+/** The wire format of agents' channels (CONTRACT.md 1.4 and 1.5). */
+
+export type Heard =
+  | { readonly kind: 'prompt'; readonly content: string; readonly metadata: JsonObject }
+  | { readonly kind: 'answer'; readonly requestId: string; readonly confirmed: boolean }
+  | { readonly kind: 'other' }
+
+/** Only `type: user` with content is a prompt; other objects are not; a JSON text or anything that is not JSON is one as it stands. */
+export function hear(body: string): Heard {
+  const value = tryParse(body)
+  if (typeof value === 'string') return prompt(value, {})
+  if (value === undefined) return prompt(body, {})
+  if (!isObject(value)) return { kind: 'other' }
+  if (value.type === 'tool_confirmation_response' && typeof value.request_id === 'string')
+    return { kind: 'answer', requestId: value.request_id, confirmed: value.confirmed === true }
+  if (value.type !== 'user' || typeof value.content !== 'string') return { kind: 'other' }
+  return prompt(value.content, isObject(value.metadata) ? (value.metadata as JsonObject) : {})
+}
+
+const prompt = (content: string, metadata: JsonObject): Heard =>
+  content.trim() === '' ? { kind: 'other' } : { kind: 'prompt', content, metadata }
+
+/** What an agent said, as its channel carries it; undefined for what is not for channels. */
+export function envelopeOf(event: EventRow, channelId: string): Envelope | undefined {
+  const { type, content, metadata } = event.data
+  if (typeof type !== 'string' || type === 'notice') return undefined
+  return { type, content, channel_id: channelId, metadata: isObject(metadata) ? metadata : {} }
+}
+
+export function requestOf(event: EventRow): JsonObject {
+  const { id, server, tool, arguments: args, requested_at: requested, expires_at: expires, subagent } = event.data
+  return {
+    type: 'tool_confirmation_request',
+    request_id: id ?? null,
+    server_name: server ?? null,
+    tool_name: tool ?? null,
+    arguments: args ?? {},
+    timestamp: Number(requested) / 1000,
+    timeout_ms: Number(expires) - Number(requested),
+    agent_name: subagent ?? null,
+  }
+}

@@ -1,0 +1,188 @@
+import type { Condition } from '../../contract/agents.ts'
+import { type FromRunner, LINK_VERSION } from '../../contract/link.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import type { JsonObject } from '../../kernel/json.ts'
+import type { AgentRow } from '../../ports/store.ts'
+import type { LinkPeer, LinkSession } from '../core.ts'
+import { tell } from '../supervision/situation.ts'
+import type { AnswerOutcome, LinkOptions } from './links.ts'
+import { takeRows } from './take-rows.ts'
+
+/** Messages sent and not yet in the runner's journal. */
+const WINDOW = 64
+const ANSWER_MS = 10_000
+
+type Hello = Extract<FromRunner, { type: 'hello' }>
+
+/** One runner's connection: hands it its inbox in order, takes in what it did, each row exactly once. */
+export class RunnerSession implements LinkSession {
+  readonly #options: LinkOptions
+  readonly #peer: LinkPeer
+  readonly #places: { ready(): void; gone(): void }
+  #agent: AgentRow | undefined
+  /** Number of the newest message that was sent on this connection. */
+  #sent = 0
+  readonly #open = new Set<string>()
+  #delivering = false
+  #more = false
+  #over = false
+  readonly #answers = new Map<string, (outcome: AnswerOutcome) => void>()
+
+  constructor(options: LinkOptions, peer: LinkPeer, places: { ready(): void; gone(): void }) {
+    this.#options = options
+    this.#peer = peer
+    this.#places = places
+  }
+
+  async receive(frame: FromRunner): Promise<void> {
+    if (this.#over) return
+    if (frame.type === 'hello') return this.#hello(frame)
+    const agent = this.#agent
+    if (!agent) throw new RegentError('BAD_REQUEST', `the first frame must be hello, not ${frame.type}`)
+    switch (frame.type) {
+      case 'accepted':
+        return this.#accepted(agent, frame.message_id)
+      case 'out': {
+        const cursor = await takeRows(this.#options, agent, frame.rows)
+        this.#peer.send({ type: 'confirmed', cursor })
+        return
+      }
+      case 'activity':
+      case 'conditions':
+        return this.#says(agent, frame)
+      case 'delta':
+        this.#options.deltas.publish({
+          agentId: agent.id,
+          owner: agent.owner,
+          agent: `${agent.owner}/${agent.name}`,
+          messageId: frame.message_id,
+          author: frame.author,
+          text: frame.text,
+        })
+        return
+      case 'answered':
+        this.#answers.get(frame.nonce)?.({ outcome: frame.outcome, confirmed: frame.confirmed, by: frame.by })
+        return
+    }
+  }
+
+  detach(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#places.gone()
+  }
+
+  /** Another connection of the same agent took over. */
+  replace(): void {
+    this.end('replaced by a newer connection')
+  }
+
+  end(reason: string): void {
+    this.#peer.close(reason)
+    this.detach()
+  }
+
+  /** Sends what waits, up to the window; more goes out as the runner accepts. */
+  async deliver(): Promise<void> {
+    this.#more = true
+    if (this.#delivering) return
+    this.#delivering = true
+    try {
+      while (this.#more && !this.#over) {
+        this.#more = false
+        await this.#sendWaiting()
+      }
+    } catch (error) {
+      this.#options.logger.error({ agent: this.#peer.agentId, error: reasonOf(error) }, 'an inbox could not be read; the link begins anew')
+      this.end('the inbox could not be read')
+    } finally {
+      this.#delivering = false
+    }
+  }
+
+  answer(approvalId: string, confirmed: boolean, by: string, via: string): Promise<AnswerOutcome> {
+    const nonce = this.#options.ids.next()
+    return new Promise((resolve, reject) => {
+      const over = (act: () => void) => {
+        cancel()
+        this.#answers.delete(nonce)
+        act()
+      }
+      const late = () =>
+        reject(
+          new RegentError('TIMED_OUT', 'the agent did not take the answer in time; look again before answering anew', { retryAfter: 1 }),
+        )
+      const cancel = this.#options.clock.after(ANSWER_MS, () => over(late))
+      this.#answers.set(nonce, (outcome) => over(() => resolve(outcome)))
+      this.#peer.send({ type: 'answer', approval_id: approvalId, nonce, confirmed, by, via })
+    })
+  }
+
+  async #hello(frame: Hello): Promise<void> {
+    const { store } = this.#options
+    const { agentId, runId } = this.#peer
+    const agent = await store.read.agents.get(agentId)
+    const life = agent && (await store.read.lives.get(agentId))
+    if (!agent || life?.runId !== runId || frame.version > LINK_VERSION) {
+      const why =
+        frame.version > LINK_VERSION
+          ? `this Regent speaks version ${LINK_VERSION} of the link`
+          : 'this run is not the present one of its agent'
+      this.#peer.send({ type: 'refused', reason: why })
+      return this.end(why)
+    }
+    this.#agent = agent
+    const cursor = await store.read.cursors.get(`runner:${agentId}`)
+    this.#places.ready()
+    this.#peer.send({ type: 'welcome', version: LINK_VERSION, cursor })
+    await this.#says(agent, { activity: frame.activity, conditions: frame.conditions })
+    await this.deliver()
+  }
+
+  async #sendWaiting(): Promise<void> {
+    const room = WINDOW - this.#open.size
+    if (room <= 0) return
+    const messages = await this.#options.store.read.messages.waiting(this.#peer.agentId, this.#sent, room)
+    for (const message of messages) {
+      this.#sent = message.number
+      this.#open.add(message.id)
+      const content = typeof message.content === 'string' ? message.content : JSON.stringify(message.content)
+      const { id, number, conversation, sender, metadata } = message
+      this.#peer.send({ type: 'message', id, number, conversation, sender, content, metadata: { ...metadata } })
+    }
+    if (messages.length === room) this.#more = true
+  }
+
+  async #accepted(agent: AgentRow, id: string): Promise<void> {
+    this.#open.delete(id)
+    const { store, clock } = this.#options
+    const message = await store.read.messages.get(id)
+    if (message?.agentId === agent.id && message.state === 'queued') {
+      await store.transaction(async (tables) => {
+        if ((await tables.messages.get(id))?.state !== 'queued') return
+        await tables.messages.update(id, { state: 'delivered' })
+        await tell(tables, agent, 'message.delivered', clock.now(), 'agent', { id })
+      })
+    }
+    void this.deliver()
+  }
+
+  async #says(agent: AgentRow, said: { activity?: Hello['activity']; conditions?: Condition[] }): Promise<void> {
+    const { presence, store, clock } = this.#options
+    const before = presence.of(agent.id)
+    const now = { activity: said.activity ?? before.activity, conditions: said.conditions ?? before.conditions, linked: true }
+    presence.set(agent.id, now)
+    const raised = now.conditions.filter((one) => !before.conditions.some((other) => same(one, other)))
+    const cleared = before.conditions.filter((one) => !now.conditions.some((other) => same(one, other)))
+    if (now.activity === before.activity && raised.length + cleared.length === 0) return
+    await store.transaction(async (tables) => {
+      const at = clock.now()
+      if (now.activity !== before.activity) await tell(tables, agent, 'agent.activity_changed', at, 'agent', { activity: now.activity })
+      for (const condition of raised) await tell(tables, agent, 'agent.condition_raised', at, 'agent', { ...condition } as JsonObject)
+      for (const condition of cleared) await tell(tables, agent, 'agent.condition_cleared', at, 'agent', { ...condition } as JsonObject)
+    })
+  }
+}
+
+const same = (one: Condition, other: Condition): boolean =>
+  one.type === other.type && one.subject === other.subject && one.message === other.message

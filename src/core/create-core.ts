@@ -1,0 +1,136 @@
+import type { Policy } from '../contract/agents.ts'
+import type { Check } from '../contract/system.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Ids } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/logger.ts'
+import type { Bus } from '../ports/bus.ts'
+import type { Project } from '../ports/project.ts'
+import type { Runtime } from '../ports/runtime.ts'
+import type { Secrets } from '../ports/secrets.ts'
+import type { Store } from '../ports/store.ts'
+import { agentOperations } from './agents/agent-operations.ts'
+import { busOperations, busStreams } from './conversations/bus-operations.ts'
+import { Channels } from './conversations/channels.ts'
+import { Links } from './conversations/links.ts'
+import { messageOperations } from './conversations/message-operations.ts'
+import type { Core } from './core.ts'
+import { createDispatch } from './dispatch.ts'
+import { Deltas } from './events/deltas.ts'
+import { eventOperations, eventStreams } from './events/event-operations.ts'
+import { Journal } from './events/journal.ts'
+import { Outbox } from './events/outbox.ts'
+import type { Handlers, Streams } from './handling.ts'
+import { RunTokens } from './identity/run-tokens.ts'
+import { createIdentity, tokenOperations } from './identity/tokens.ts'
+import { lifeOperations, logStreams } from './supervision/life-operations.ts'
+import { Presence } from './supervision/presence.ts'
+import { createSupervisor } from './supervision/supervisor.ts'
+import { type About, statusOperations } from './system/status.ts'
+import { approvalOperations } from './tools/approval-operations.ts'
+
+export interface CoreOptions {
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly bus: Bus
+  readonly project: Project
+  readonly secrets: Secrets
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly logger: Logger
+  readonly random: () => number
+  readonly about: About
+  readonly node: string
+  readonly adminToken: string
+  readonly localUser: string
+  /** 32 bytes of this home, for run tokens. */
+  readonly homeKey: Buffer
+  /** The runner's address of this Regent; known once the listener has its port. */
+  readonly linkUrl: () => string
+  readonly policyDefaults: Partial<Policy>
+  readonly restartsPerSecond: number
+  readonly agentsPerUser: number
+  /** Events that are kept for replay. */
+  readonly eventsKept: number
+  readonly moreChecks: () => Promise<readonly Check[]>
+}
+
+export interface RunningCore extends Core {
+  /** Adopts what runs and begins to work. To be called once, before doors open. */
+  recover(): Promise<{ adopted: number }>
+  /** From now on nothing new is accepted; what is under way goes on. */
+  refuse(): void
+  /** Ends the work of Regent, no run of an agent. */
+  close(): Promise<void>
+}
+
+const HOUSEKEEPING_MS = 600_000
+const KEYS_KEPT_MS = 7 * 86_400_000
+
+/** Puts the mission together. Nothing happens until `recover`. */
+export function createCore(options: CoreOptions): RunningCore {
+  const { store, bus, clock, logger, ids } = options
+  const journal = new Journal(store, logger)
+  const deltas = new Deltas()
+  const presence = new Presence()
+  const runTokens = new RunTokens(options.homeKey)
+  const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
+  const supervisor = createSupervisor({ ...options, linkOf })
+  const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
+  const channels = new Channels({ store, bus, clock, logger, links })
+  const outbox = new Outbox({ store, journal, bus, clock, logger })
+  const shared = { ...options, journal, deltas, presence, supervisor, links }
+  const handlers: Handlers = {
+    ...agentOperations({
+      ...shared,
+      claims: channels,
+      wake: (id) => supervisor.wake(id),
+      defaults: options.policyDefaults,
+      caps: { perUser: options.agentsPerUser },
+    }),
+    ...lifeOperations(shared),
+    ...messageOperations(shared),
+    ...eventOperations(shared),
+    ...approvalOperations(shared),
+    ...tokenOperations(options),
+    ...busOperations(options),
+    ...statusOperations(shared),
+  }
+  const streams: Streams = { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) }
+  let closing = false
+  let stopKeeping = () => {}
+  const housekeeping = () => {
+    void keepHouse(options).catch((error: unknown) => logger.warn({ error: String(error) }, 'old events were not forgotten'))
+    stopKeeping = clock.after(HOUSEKEEPING_MS, housekeeping)
+  }
+  return {
+    ...createDispatch({ store, clock, handlers, streams, closing: () => closing }),
+    identity: createIdentity(options),
+    links,
+    async recover() {
+      await journal.open()
+      await channels.open()
+      await outbox.start(channels.relay())
+      const recovered = await supervisor.recover()
+      housekeeping()
+      return recovered
+    },
+    refuse() {
+      closing = true
+    },
+    async close() {
+      closing = true
+      stopKeeping()
+      supervisor.close()
+      links.closeAll('Regent stops')
+      await channels.close()
+      await outbox.close()
+    },
+  }
+}
+
+async function keepHouse({ store, clock, eventsKept }: CoreOptions): Promise<void> {
+  await store.transaction(async (tables) => {
+    await tables.events.prune(eventsKept)
+    await tables.commands.prune(clock.now() - KEYS_KEPT_MS)
+  })
+}

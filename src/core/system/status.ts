@@ -1,0 +1,86 @@
+import type { Check, SystemStatus } from '../../contract/system.ts'
+import type { Caller } from '../../contract/tokens.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { reasonOf } from '../../kernel/errors.ts'
+import type { Bus } from '../../ports/bus.ts'
+import type { Runtime } from '../../ports/runtime.ts'
+import type { Store } from '../../ports/store.ts'
+import type { Journal } from '../events/journal.ts'
+import type { Handlers } from '../handling.ts'
+import type { Presence } from '../supervision/presence.ts'
+
+/** What this process is, told once by whoever composed it. */
+export interface About {
+  readonly version: string
+  readonly node: string
+  readonly home: string
+  readonly project: string
+  readonly pid: number
+  readonly auth: 'auto' | 'token' | 'none'
+}
+
+export interface StatusOptions {
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly bus: Bus
+  readonly journal: Journal
+  readonly presence: Presence
+  readonly clock: Clock
+  readonly about: About
+  /** Checks of what the core does not see, such as the disk and the keys of models. */
+  readonly moreChecks: () => Promise<readonly Check[]>
+}
+
+export function statusOperations(options: StatusOptions): Handlers<'system.status'> {
+  const startedAt = options.clock.now()
+  return { 'system.status': (_input, { caller }) => status(options, startedAt, caller) }
+}
+
+async function status(options: StatusOptions, startedAt: number, caller: Caller): Promise<SystemStatus> {
+  const { store, runtime, bus, journal, presence, clock, about } = options
+  const checks = await checksOf(options)
+  const reachable = checks.find((check) => check.name === 'store')?.ok === true
+  const scope = caller.role === 'admin' ? {} : { owner: caller.user }
+  const agents = reachable ? await store.read.agents.list(scope) : []
+  const ids = agents.map((agent) => agent.id)
+  const lives = reachable ? await store.read.lives.list(ids) : []
+  const states: Record<string, number> = {}
+  for (const life of lives) states[life.state] = (states[life.state] ?? 0) + 1
+  const waiting = reachable ? await store.read.messages.countWaiting(ids) : new Map<string, number>()
+  const pending = reachable ? await store.read.approvals.list({ agentIds: ids, state: 'pending', limit: 500 }) : []
+  return {
+    ...about,
+    started_at: startedAt,
+    uptime_ms: clock.now() - startedAt,
+    store: store.kind,
+    bus: bus.kind,
+    runtime: runtime.kind,
+    stop_level: runtime.can.stopLevel,
+    agents: { total: agents.length, by_state: states },
+    messages_waiting: [...waiting.values()].reduce((sum, count) => sum + count, 0),
+    approvals_pending: pending.length,
+    newest_event: journal.newest,
+    checks,
+    conditions: agents.flatMap((agent) =>
+      presence.of(agent.id).conditions.map((condition) => ({ ...condition, agent: `${agent.owner}/${agent.name}` })),
+    ),
+    ready: checks.every((check) => check.ok || !check.required),
+  }
+}
+
+async function checksOf({ store, runtime, bus, moreChecks }: StatusOptions): Promise<Check[]> {
+  const parts = [
+    { name: 'store', told: `${store.kind} answers`, check: () => store.check() },
+    { name: 'runtime', told: `${runtime.kind} runs, stop level ${runtime.can.stopLevel}`, check: () => runtime.check() },
+    { name: 'bus', told: `${bus.kind} bus`, check: () => bus.check() },
+  ]
+  const checked = parts.map(async ({ name, told, check }): Promise<Check> => {
+    try {
+      await check()
+      return { name, ok: true, message: told, required: true }
+    } catch (error) {
+      return { name, ok: false, message: reasonOf(error), required: true }
+    }
+  })
+  return [...(await Promise.all(checked)), ...(await moreChecks())]
+}
