@@ -1,29 +1,7 @@
-import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
-import type { Ids } from '../../kernel/ids.ts'
-import type { Logger } from '../../kernel/logger.ts'
-import type { Store } from '../../ports/store.ts'
 import type { Links as LinkDoor, LinkPeer, LinkSession } from '../core.ts'
-import type { Deltas } from '../events/deltas.ts'
-import type { RunTokens } from '../identity/run-tokens.ts'
-import type { Presence } from '../supervision/presence.ts'
+import type { AnswerOutcome, LinkOptions } from './link-options.ts'
 import { RunnerSession } from './runner-session.ts'
-
-export interface LinkOptions {
-  readonly store: Store
-  readonly clock: Clock
-  readonly ids: Ids
-  readonly logger: Logger
-  readonly presence: Presence
-  readonly deltas: Deltas
-  readonly runTokens: RunTokens
-}
-
-export type AnswerOutcome = {
-  readonly outcome: 'accepted' | 'late' | 'unknown'
-  readonly confirmed: boolean | null
-  readonly by: string | null
-}
 
 /** The runners that are connected, at most one per agent: a new connection of the present run takes the place of an old one. */
 export class Links implements LinkDoor {

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import type { LinkPeer, LinkSession } from '../core.ts'
 import { tell } from '../supervision/situation.ts'
-import type { AnswerOutcome, LinkOptions } from './links.ts'
+import type { AnswerOutcome, LinkOptions } from './link-options.ts'
 import { takeRows } from './take-rows.ts'
 
 /** Messages sent and not yet in the runner's journal. */
