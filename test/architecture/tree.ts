@@ -26,12 +26,15 @@ export function plant(files: Readonly<Record<string, string>>): { root: string; 
   return { root: tree, remove: () => rmSync(tree, { recursive: true, force: true }) }
 }
 
-/** Runs `npm test`'s script on a tree, away from the environment of the test that calls it. */
-export function check(tree: string, ...args: string[]): Promise<Outcome> {
-  const script = join(root, 'scripts/check.mjs')
-  const env = { PATH: process.env.PATH, HOME: process.env.HOME, REGENT_TEST_RUN: process.env.REGENT_TEST_RUN }
+/** Runs `npm test`'s script on a tree. */
+export const check = (tree: string, ...args: string[]) => script('scripts/check.mjs', ['--root', tree, ...args])
+
+/** Runs a script of this checkout to its end, away from the environment of the test that calls it. */
+export function script(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  const [command, ...first] = file.endsWith('.mjs') ? [process.execPath, join(root, file)] : [join(root, file)]
+  const inherited = { PATH: process.env.PATH, HOME: process.env.HOME, REGENT_TEST_RUN: process.env.REGENT_TEST_RUN }
   return new Promise((resolve) => {
-    execFile(process.execPath, [script, '--root', tree, ...args], { env, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+    execFile(command, [...first, ...args], { env: { ...inherited, ...env }, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 128
       resolve({ code, output: stdout + stderr, lines: stdout.trimEnd().split('\n') })
     })

@@ -5,8 +5,8 @@ import { planned, proved, type Requirement } from './row.ts'
 const project: readonly Requirement[] = [
   planned(2, 'I2-PRJ-01', 'I', 'An empty machine with Node 20 and npm: clone, `npm start`, the README lines pasted; no other step'),
   proved(2, 'I2-PRJ-02', 'I', '`npm test` runs format, lint, types, dependency rules, size caps, dead code and every test; it counts at the end'),
-  planned(2, 'I2-PRJ-03', 'I', '`npm run services` starts every server the tests need on loopback, repeatably, and `-- stop` leaves nothing'),
-  planned(2, 'I2-PRJ-04', 'I', '`.ci/run` tests a bare machine, ends every process it started, and prints the counts last'),
+  proved(2, 'I2-PRJ-03', 'I', '`npm run services` starts every server the tests need on loopback, repeatably, and `-- stop` leaves nothing'),
+  proved(2, 'I2-PRJ-04', 'I', '`.ci/run` tests a bare machine, ends every process it started, and prints the counts last'),
   proved(2, 'I2-PRJ-05', 'I', 'The promises manifest holds every row; what is not proved is counted and printed, never silently missing'),
   proved(2, 'I2-PRJ-06', 'I', 'Each dependency rule of the house and each size cap fails on a planted breach'),
   planned(2, 'I2-PRJ-07', 'I', 'The MIT licence is in the package; README shows the two commands and the example; docs/ is begun'),
