@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
 
 /** Primary result codes of SQLite that have a meaning of their own here. */
 const BUSY = 5
@@ -36,7 +36,7 @@ export const isBusy = (error: unknown): boolean => {
 export function storeError(error: unknown, file: string): RegentError {
   if (error instanceof RegentError) return error
   const code = sqliteCode(error)
-  if (code === undefined) return new RegentError('INTERNAL', `the store failed: ${reasonOf(error)}`, { cause: error })
+  if (code === undefined) return fileError(error, file)
   if (code === CONSTRAINT_FOREIGNKEY)
     return new RegentError('NOT_FOUND', 'the agent of this row is gone', { details: { what: 'agent' }, cause: error })
   if (code === CONSTRAINT_UNIQUE || code === CONSTRAINT_PRIMARYKEY)
@@ -66,6 +66,14 @@ export function storeError(error: unknown, file: string): RegentError {
     default:
       return new RegentError('INTERNAL', `the store failed: ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** For what the file system threw. */
+function fileError(error: unknown, file: string): RegentError {
+  const code = systemCode(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT') return noSpace(file, error)
+  if (code !== undefined && !code.startsWith('ERR_')) return cannotUse(file, error)
+  return new RegentError('INTERNAL', `the store failed: ${reasonOf(error)}`, { cause: error })
 }
 
 export function damaged(file: string, problem: string, cause?: unknown): RegentError {

@@ -16,7 +16,7 @@ export function inspect(file: string, newest: number): number | undefined {
   checkHeader(file)
   let connection: ReturnType<typeof openNodeSqlite> | undefined
   try {
-    connection = openNodeSqlite({ file, readOnly: true })
+    connection = openNodeSqlite({ file, readOnly: true, immutable: sizeOf(`${file}-wal`) === undefined })
     return versionOf(connection.raw, file, newest)
   } catch (error) {
     throw storeError(error, file)

@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
 import { RegentError } from '../../../kernel/errors.ts'
 import { storeError } from './errors.ts'
@@ -15,11 +16,14 @@ export interface NodeSqlite extends SqliteDatabase {
 export interface ConnectionOptions {
   readonly file: string
   readonly readOnly: boolean
+  /** Nobody writes, and nothing is put beside the file: only for one without a write-ahead log. */
+  readonly immutable?: boolean
 }
 
 /** Throws RegentErrors, then and in every statement. Statements are kept, since kysely prepares anew for each query. */
-export function openNodeSqlite({ file, readOnly }: ConnectionOptions): NodeSqlite {
-  const raw = guarded(file, () => new DatabaseSync(file, { readOnly, timeout: BUSY_MS, enableForeignKeyConstraints: true }))
+export function openNodeSqlite({ file, readOnly, immutable = false }: ConnectionOptions): NodeSqlite {
+  const path = immutable ? new URL('?immutable=1', pathToFileURL(file)) : file
+  const raw = guarded(file, () => new DatabaseSync(path, { readOnly, timeout: BUSY_MS, enableForeignKeyConstraints: true }))
   try {
     guarded(file, () => configure(raw, file, readOnly))
   } catch (error) {

@@ -44,8 +44,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     },
     onCommit: (listener) => group?.onCommit(listener),
     async check() {
-      await read.cursors.get('')
       if (identityOf(options.file) !== identity) throw replaced(options.file)
+      await read.cursors.get('')
       await group?.run(async (tables) => tables.cursors.get(''))
     },
     async close() {

@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import { Kysely, SqliteDialect } from 'kysely'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { GroupCommit } from '../../../src/adapters/stores/shared/group-commit.ts'
+import type { Schema } from '../../../src/adapters/stores/shared/schema.ts'
+import { tablesOf } from '../../../src/adapters/stores/shared/tables.ts'
+import { openNodeSqlite } from '../../../src/adapters/stores/sqlite/node-sqlite.ts'
+import { openSqliteStore } from '../../../src/adapters/stores/sqlite/sqlite-store.ts'
+import { systemClock } from '../../../src/kernel/clock.ts'
+import { silentLogger } from '../../../src/kernel/logger.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
+
+/** A group over a real database whose connection the test holds as well. */
+async function group(options: { batch?: number; queue?: number; deadline?: number } = {}) {
+  const file = join(temporaryFolder(), 'regent.db')
+  await (await openSqliteStore({ file, logger: silentLogger, clock: systemClock })).close()
+  const database = openNodeSqlite({ file, readOnly: false })
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) })
+  const commits = new GroupCommit({
+    begin: () => db.startTransaction().execute(),
+    tables: (transaction) => {
+      const among = () => {
+        throw new Error('not used here')
+      }
+      return tablesOf({ sql: transaction, among })
+    },
+    clock: systemClock,
+    logger: silentLogger,
+    ...options,
+  })
+  onTestFinished(async () => {
+    await commits.close()
+    database.close()
+  })
+  const read = () =>
+    database.raw
+      .prepare('select name, value from cursors order by name')
+      .all()
+      .map((row) => `${row.name}=${row.value}`)
+  return { commits, raw: database.raw, read }
+}
+
+describe('group commit', () => {
+  it('puts the works of a turn into one transaction, and no more than a batch', async () => {
+    const { commits, read } = await group({ batch: 10 })
+    let told = 0
+    commits.onCommit(() => {
+      told += 1
+    })
+    await Promise.all(Array.from({ length: 25 }, (_, at) => commits.run((tables) => tables.cursors.set(`c${at}`, at))))
+    await commits.close()
+    expect(read()).toHaveLength(25)
+    expect(told).toBe(3)
+  })
+
+  it('refuses what is more than its queue holds, and takes work again when there is room', async () => {
+    const { commits } = await group({ queue: 3 })
+    const work = () => commits.run((tables) => tables.cursors.set('a', 1))
+    const settled = await Promise.allSettled([work(), work(), work(), work()])
+    expect(settled.map((one) => one.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
+    expect(settled[3]).toMatchObject({ reason: { code: 'UNAVAILABLE', retryAfter: 1 } })
+    await expect(work()).resolves.toBeUndefined()
+  })
+
+  it('rolls back a work that never ends, alone, and nothing of it is written later', async () => {
+    const { commits, read } = await group({ deadline: 50 })
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let late: Promise<unknown> | undefined
+    const stuck = commits.run(async (tables) => {
+      await tables.cursors.set('stuck', 1)
+      await released
+      late = tables.cursors.set('late', 1)
+      await late
+    })
+    const others = [1, 2].map((value) => commits.run((tables) => tables.cursors.set(`c${value}`, value)))
+    await expect(stuck).rejects.toMatchObject({ code: 'INTERNAL' })
+    await Promise.all(others)
+    release()
+    await new Promise((resolve) => setImmediate(resolve))
+    await expect(late).rejects.toThrow()
+    expect(read()).toEqual(['c1=1', 'c2=2'])
+  })
+
+  it('answers NO_SPACE for what does not fit, keeps the rest, and goes on when there is room', async () => {
+    const { commits, raw, read } = await group()
+    const pages = Number(Object.values(raw.prepare('pragma page_count').get() ?? {})[0])
+    raw.exec(`pragma max_page_count = ${pages + 2}`)
+    const big = {
+      at: 1,
+      type: 'agent.created',
+      agentId: null,
+      agent: null,
+      owner: null,
+      actor: 'x',
+      data: { text: 'x'.repeat(100_000) },
+    } as const
+    const settled = await Promise.allSettled([
+      commits.run((tables) => tables.cursors.set('a', 1)),
+      commits.run((tables) => tables.events.append(big)),
+      commits.run((tables) => tables.cursors.set('b', 2)),
+    ])
+    expect(settled.map((one) => one.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(settled[1]).toMatchObject({ reason: { code: 'NO_SPACE', hint: expect.any(String) } })
+    expect(read()).toEqual(['a=1', 'b=2'])
+    raw.exec('pragma max_page_count = 100000')
+    await expect(commits.run((tables) => tables.events.append(big))).resolves.toBe(1)
+  })
+})
