@@ -1,6 +1,7 @@
 import type { Policy } from '../contract/agents.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { reasonOf } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Bus } from '../ports/bus.ts'
@@ -55,7 +56,9 @@ export interface CoreOptions {
 }
 
 export interface RunningCore extends Core {
-  /** Adopts what runs and begins to work. To be called once, before doors open. */
+  /** Begins to follow the journal and the channels. To be called once, before doors open. */
+  begin(): Promise<void>
+  /** Adopts what runs and takes up every intent; to be called once, when `linkUrl` is known. */
   recover(): Promise<{ adopted: number }>
   /** From now on nothing new is accepted; what is under way goes on. */
   refuse(): void
@@ -66,54 +69,29 @@ export interface RunningCore extends Core {
 const HOUSEKEEPING_MS = 600_000
 const KEYS_KEPT_MS = 7 * 86_400_000
 
-/** Puts the mission together. Nothing happens until `recover`. */
+/** Puts the mission together. Nothing happens until `begin`. */
 export function createCore(options: CoreOptions): RunningCore {
-  const { store, bus, clock, logger, ids } = options
-  const journal = new Journal(store, logger)
-  const deltas = new Deltas()
-  const presence = new Presence()
-  const runTokens = new RunTokens(options.homeKey)
-  const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
-  const supervisor = createSupervisor({ ...options, linkOf })
-  const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
-  const channels = new Channels({ store, bus, clock, logger, links })
+  const { store, bus, clock, logger } = options
+  const parts = partsOf(options)
+  const { journal, supervisor, links, channels } = parts
   const outbox = new Outbox({ store, journal, bus, clock, logger })
-  const shared = { ...options, journal, deltas, presence, supervisor, links }
-  const handlers: Handlers = {
-    ...agentOperations({
-      ...shared,
-      claims: channels,
-      wake: (id) => supervisor.wake(id),
-      defaults: options.policyDefaults,
-      caps: { perUser: options.agentsPerUser },
-    }),
-    ...lifeOperations(shared),
-    ...messageOperations(shared),
-    ...eventOperations(shared),
-    ...approvalOperations(shared),
-    ...tokenOperations(options),
-    ...busOperations(options),
-    ...statusOperations(shared),
-  }
-  const streams: Streams = { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) }
   let closing = false
   let stopKeeping = () => {}
   const housekeeping = () => {
-    void keepHouse(options).catch((error: unknown) => logger.warn({ error: String(error) }, 'old events were not forgotten'))
+    void keepHouse(options).catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'old events were not forgotten'))
     stopKeeping = clock.after(HOUSEKEEPING_MS, housekeeping)
   }
   return {
-    ...createDispatch({ store, clock, handlers, streams, closing: () => closing }),
+    ...createDispatch({ store, clock, ...operationsOf(options, parts), closing: () => closing }),
     identity: createIdentity(options),
     links,
-    async recover() {
+    async begin() {
       await journal.open()
       await channels.open()
       await outbox.start(channels.relay())
-      const recovered = await supervisor.recover()
       housekeeping()
-      return recovered
     },
+    recover: () => supervisor.recover(),
     refuse() {
       closing = true
     },
@@ -125,6 +103,41 @@ export function createCore(options: CoreOptions): RunningCore {
       await channels.close()
       await outbox.close()
     },
+  }
+}
+
+type Parts = ReturnType<typeof partsOf>
+
+function partsOf(options: CoreOptions) {
+  const { store, bus, clock, logger, ids } = options
+  const journal = new Journal(store, logger)
+  const deltas = new Deltas()
+  const presence = new Presence()
+  const runTokens = new RunTokens(options.homeKey)
+  const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
+  const supervisor = createSupervisor({ ...options, linkOf })
+  const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
+  const channels = new Channels({ store, bus, clock, logger, links })
+  return { journal, deltas, presence, supervisor, links, channels }
+}
+
+/** The operations table, fulfilled. */
+function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers; streams: Streams } {
+  const shared = { ...options, ...parts }
+  const wake = (agentId: string) => parts.supervisor.wake(agentId)
+  const agents = { ...shared, wake, claims: parts.channels, defaults: options.policyDefaults, caps: { perUser: options.agentsPerUser } }
+  return {
+    handlers: {
+      ...agentOperations(agents),
+      ...lifeOperations(shared),
+      ...messageOperations(shared),
+      ...eventOperations(shared),
+      ...approvalOperations(shared),
+      ...tokenOperations(options),
+      ...busOperations(options),
+      ...statusOperations(shared),
+    },
+    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
   }
 }
 
