@@ -21,7 +21,7 @@ const layers: readonly Requirement[] = [
   planned(2, 'I2-CFG-04', 'I', '`regent config show --origin` tells where each value came from, secrets masked'),
   planned(2, 'I2-OPS-01', 'I', 'HTTP routes, the client and CLI verbs come from one operations table'),
   planned(2, 'I2-PORT-01', 'I', 'Every adapter passes the whole conformance suite of its port (runtime, bus, store, tool server, model)'),
-  planned(2, 'I2-STO-01', 'I', 'SQLite store: migrations each with a backup before; a newer schema is refused'),
+  proved(2, 'I2-STO-01', 'I', 'SQLite store: migrations each with a backup before; a newer schema is refused'),
   planned(2, 'I2-STO-02', 'I', 'One process per home: a second one refuses and names the first'),
   planned(2, 'I2-JRN-01', 'I', 'An event is written in the transaction of the change it tells of, numbered in visible order'),
   planned(2, 'I2-JRN-02', 'I', 'The outbox relays events at least once, in order'),
