@@ -91,12 +91,11 @@ export class Keeper {
   }
 
   #decide(record: Record): Step {
-    return decide({
-      life: record.life,
-      runStart: record.run?.start ?? 0,
-      deleting: record.agent.deleting,
-      retryDue: this.#backoffLeft(record.life) <= 0 && this.#mayRestart(record),
-    })
+    return this.#decideWith(record, this.#backoffLeft(record.life) <= 0 && this.#mayRestart(record))
+  }
+
+  #decideWith({ agent, life, run }: Record, retryDue: boolean): Step {
+    return decide({ life, runStart: run?.start ?? 0, deleting: agent.deleting, retryDue })
   }
 
   /** Automatic restarts of all agents together are limited; the ones that callers asked for are not. */
@@ -122,7 +121,7 @@ export class Keeper {
     await this.#s.store.transaction(async (tables) => {
       begun = undefined
       const record = await loadRecord(tables, this.agentId)
-      if (!record || this.#decide(record).do !== 'start') return
+      if (!record || this.#decideWith(record, true).do !== 'start') return
       await moves.beginRun(tables, record, handle, step.fresh, this.#s.clock.now())
       begun = record
     })

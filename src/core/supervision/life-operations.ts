@@ -16,10 +16,14 @@ export type LifeOptions = Viewing & Pick<SupervisionOptions, 'store' | 'runtime'
 const DEFAULT_WAIT_MS = 60_000
 
 /** What a command writes: the intent alone. The keeper does the rest. */
-type Intend = (life: LifeRow) => { readonly change: Partial<LifeRow>; readonly event: EventType | null; readonly deleting?: true }
+type Intend = (
+  life: LifeRow,
+  runStart: number,
+) => { readonly change: Partial<LifeRow>; readonly event: EventType | null; readonly deleting?: true }
 
-const intendStart: Intend = (life) => {
-  if (life.desired === 'running' && ['STARTING', 'RUNNING', 'UNKNOWN'].includes(life.state)) return { change: {}, event: null }
+const intendStart: Intend = (life, runStart) => {
+  const under = runStart < life.start || ['STARTING', 'RUNNING', 'UNKNOWN'].includes(life.state)
+  if (life.desired === 'running' && under) return { change: {}, event: null }
   return { change: { desired: 'running', start: life.start + 1 }, event: 'agent.start_requested' }
 }
 const intendStop: Intend = (life) =>
@@ -68,7 +72,8 @@ async function write(tables: Tables, agentId: string, intend: Intend, actor: str
   const row = await tables.agents.get(agentId)
   const life = row && (await tables.lives.get(agentId))
   if (!life) throw notFound(agentId)
-  const { change, event, deleting } = intend(life)
+  const run = life.runId === null ? undefined : await tables.runs.get(life.runId)
+  const { change, event, deleting } = intend(life, run?.start ?? 0)
   if (row.deleting && !deleting) throw new RegentError('ILLEGAL_STATE', `${row.owner}/${row.name} is being deleted`)
   if (deleting && !row.deleting) await tables.agents.update(agentId, { deleting: true })
   if (Object.keys(change).length > 0) await tables.lives.update(agentId, change)
@@ -85,8 +90,8 @@ async function untilStarted(supervisor: Supervisor, row: AgentRow, start: number
     (record) => {
       if (!record) throw notFound(name)
       const { life, run } = record
-      if (life.start > start || life.desired === 'stopped')
-        throw new RegentError('START_FAILED', `${name} was told otherwise before it was up`, { details: { state: life.state } })
+      if (life.desired === 'stopped')
+        throw new RegentError('START_FAILED', `${name} was stopped before it was up`, { details: { state: life.state } })
       if ((run?.start ?? 0) < start) return undefined
       if (life.state === 'RUNNING') return true
       if (life.state === 'EXITED' && life.exitCode === 0) return true

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
+import { type Policy, policy } from '../../src/contract/agents.ts'
+import type { RunState } from '../../src/contract/states.ts'
+import { lifeOperations } from '../../src/core/supervision/life-operations.ts'
+import { Presence } from '../../src/core/supervision/presence.ts'
+import { createSupervisor, type Supervisor } from '../../src/core/supervision/supervisor.ts'
+import { randomIds } from '../../src/kernel/ids.ts'
+import { silentLogger } from '../../src/kernel/logger.ts'
+import type { LifeRow, Store } from '../../src/ports/store.ts'
+import { FakeClock } from './fake-clock.ts'
+import { FakeProject, FakeSecrets } from './fake-project.ts'
+import { FakeRuntime } from './fake-runtime.ts'
+import { temporaryFolder } from './folder.ts'
+import { until } from './until.ts'
+
+/** Supervision over a real store, with a runtime and a clock that the test moves. */
+export class Supervised {
+  readonly clock = new FakeClock()
+  readonly runtime = new FakeRuntime(this.clock)
+  readonly store: Store
+  supervisor: Supervisor
+  readonly #perSecond: number
+
+  private constructor(store: Store, perSecond: number) {
+    this.store = store
+    this.#perSecond = perSecond
+    this.supervisor = this.#supervise()
+  }
+
+  static async open(restartsPerSecond = 1000): Promise<Supervised> {
+    const store = await openSqliteStore({ file: join(temporaryFolder(), 'regent.db'), logger: silentLogger, clock: new FakeClock() })
+    const supervised = new Supervised(store, restartsPerSecond)
+    onTestFinished(async () => {
+      supervised.supervisor.close()
+      await store.close()
+    })
+    return supervised
+  }
+
+  #supervise(): Supervisor {
+    return createSupervisor({
+      store: this.store,
+      runtime: this.runtime,
+      project: new FakeProject(),
+      secrets: new FakeSecrets(),
+      clock: this.clock,
+      ids: randomIds,
+      logger: silentLogger,
+      linkOf: (runId) => ({ url: 'ws://test/link', token: runId }),
+      restartsPerSecond: this.#perSecond,
+      random: () => 0.5,
+    })
+  }
+
+  /** As after `kill -9` of Regent: everything in memory is gone, store and runs are there. */
+  async reborn(): Promise<void> {
+    this.supervisor.close()
+    this.supervisor = this.#supervise()
+    await this.supervisor.recover()
+  }
+
+  async agent(given: Partial<Policy> = {}): Promise<string> {
+    const id = randomUUID()
+    const at = this.clock.now()
+    await this.store.transaction(async (tables) => {
+      await tables.agents.insert({
+        id,
+        owner: 'alice',
+        name: `a${id.slice(0, 8)}`,
+        kind: 'command',
+        runtime: 'process',
+        node: 'local',
+        epoch: 0,
+        revision: 1,
+        definition: { command: ['sleep', '1'] },
+        policy: policy.parse({ restart: 'always', ...given }),
+        limits: {},
+        file: null,
+        deleting: false,
+        createdAt: at,
+        updatedAt: at,
+      })
+      await tables.lives.insert({
+        agentId: id,
+        desired: 'stopped',
+        start: 0,
+        state: 'STOPPED',
+        reason: 'new',
+        since: at,
+        runId: null,
+        restarts: 0,
+        deaths: 0,
+        earlyDeaths: 0,
+        retryAt: null,
+        exitCode: null,
+        exitSignal: null,
+      })
+    })
+    return id
+  }
+
+  /** One of the life operations, as an admin asks it. */
+  ask(what: 'start' | 'stop' | 'restart' | 'delete', agent: string, wait = false): Promise<object> {
+    const handlers = lifeOperations({
+      store: this.store,
+      runtime: this.runtime,
+      supervisor: this.supervisor,
+      clock: this.clock,
+      presence: new Presence(),
+    })
+    return handlers[`agents.${what}`](
+      { agent, wait },
+      {
+        caller: { user: 'root', role: 'admin', via: 'test' },
+        signal: new AbortController().signal,
+        given: {},
+        accept: (work) => this.store.transaction(work),
+      },
+    )
+  }
+
+  async life(agent: string): Promise<LifeRow> {
+    const life = await this.store.read.lives.get(agent)
+    if (!life) throw new Error('there is no such life')
+    return life
+  }
+
+  async reaches(agent: string, state: RunState): Promise<LifeRow> {
+    await until(async () => (await this.life(agent)).state === state, `${state}, it is ${(await this.life(agent)).state}`, 5000)
+    return this.life(agent)
+  }
+
+  /** The types of its events, in order. */
+  async told(agent: string): Promise<string[]> {
+    return (await this.store.read.events.list({ after: 0, limit: 500, agentId: agent })).map((event) => event.type)
+  }
+}
