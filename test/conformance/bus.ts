@@ -1,0 +1,275 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Bus, Handler, Incoming, Outgoing, SubscribeOptions, Topic } from '../../src/ports/bus.ts'
+import { until } from '../helpers/until.ts'
+
+/** Opens a client of one and the same broker and closes it when the test ends; called once or more in each test. */
+export type OpenBus = () => Promise<Bus>
+
+/** What every bus must do; where a flag of `can` says that it cannot, what it does instead. */
+export function busConformance(name: string, open: OpenBus): void {
+  describe(`${name} as a bus`, () => {
+    carrying(open)
+    sharing(open)
+    retrying(open)
+    ending(open)
+  })
+}
+
+/** A topic that no other test uses. */
+const freshTopic = (): Topic => ({ name: `regent-test-${randomUUID()}` })
+const message = (body: string, over: Partial<Outgoing> = {}): Outgoing => ({ id: randomUUID(), body, ...over })
+const bodies = (messages: readonly Incoming[]) => messages.map((one) => one.body)
+
+/** A subscriber that keeps what it got; `work` may throw. */
+async function listen(bus: Bus, topic: Topic, options: SubscribeOptions = {}, work: Handler = async () => {}) {
+  const got: Incoming[] = []
+  const subscription = await bus.subscribe(
+    topic,
+    async (incoming, signal) => {
+      got.push(incoming)
+      await work(incoming, signal)
+    },
+    options,
+  )
+  onTestFinished(() => subscription.close())
+  return { got, subscription }
+}
+
+function carrying(open: OpenBus): void {
+  it('carries a message whole', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic)
+    const sent = message('{"text":"h\u00e9llo \u{1F600}\\u0000"}\n', {
+      contentType: 'application/json',
+      key: 'k',
+      headers: { 'x-one': '1', two: 'zwei' },
+      replyTo: 'replies',
+      correlationId: 'c-1',
+    })
+    await bus.publish(topic, sent)
+    await until(() => got.length === 1, 'the message')
+    expect(got[0]).toEqual({ ...sent, topic: expect.objectContaining(topic), attempt: 1 })
+  })
+
+  it('carries a mebibyte, and refuses more', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic)
+    await bus.publish(topic, message('x'.repeat(1024 * 1024)))
+    await until(() => got.length === 1, 'the message')
+    expect(got[0]?.body.length).toBe(1024 * 1024)
+    await expect(bus.publish(topic, message(`${'x'.repeat(1024 * 1024)}y`))).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    await expect(bus.publish(topic, message('\u00e9'.repeat(600_000)))).rejects.toMatchObject({ code: 'TOO_LARGE' })
+  })
+
+  it('takes a message that nobody waits for', async () => {
+    const bus = await open()
+    await expect(bus.publish(freshTopic(), message('to nobody'))).resolves.toBeUndefined()
+  })
+
+  it('keeps topics apart', async () => {
+    const bus = await open()
+    const [one, two] = [freshTopic(), freshTopic()]
+    const [atOne, atTwo] = [await listen(bus, one), await listen(bus, two)]
+    await bus.publish(one, message('1'))
+    await bus.publish(two, message('2'))
+    await until(() => atOne.got.length > 0 && atTwo.got.length > 0, 'both messages')
+    expect([bodies(atOne.got), bodies(atTwo.got)]).toEqual([['1'], ['2']])
+  })
+
+  it('keeps the order of a key, and loses nothing of many', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic)
+    const keys = ['a', 'b', 'c']
+    const sent = Array.from({ length: 600 }, (_, at) => message(String(at), { key: keys[at % 3] ?? 'a' }))
+    for (let at = 0; at < sent.length; at += 30) await Promise.all(sent.slice(at, at + 30).map((one) => bus.publish(topic, one)))
+    await until(() => got.length >= sent.length, 'all of them')
+    expect(new Set(got.map((one) => one.id)).size).toBe(sent.length)
+    for (const key of bus.can.ordered ? keys : []) {
+      const order = got.filter((one) => one.key === key).map((one) => Number(one.body))
+      expect(order).toEqual([...order].sort((a, b) => a - b))
+    }
+  })
+}
+
+function sharing(open: OpenBus): void {
+  it('gives each subscriber without a group every message from then on', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const first = await listen(bus, topic)
+    await bus.publish(topic, message('1'))
+    await until(() => first.got.length === 1, 'the first')
+    const second = await listen(bus, topic)
+    await bus.publish(topic, message('2'))
+    await until(() => first.got.length === 2 && second.got.length === 1, 'the second, at both')
+    expect([bodies(first.got), bodies(second.got)]).toEqual([['1', '2'], ['2']])
+  })
+
+  it('shares the messages of a group, or declares that it cannot', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const members = [await listen(bus, topic, { group: 'g' }), await listen(bus, topic, { group: 'g' })]
+    const other = await listen(bus, topic, { group: 'other' })
+    const sent = Array.from({ length: 40 }, (_, at) => message(String(at), { key: `k${at}` }))
+    await Promise.all(sent.map((one) => bus.publish(topic, one)))
+    await until(() => other.got.length === 40, 'all at the other group')
+    const count = () => members.reduce((sum, member) => sum + member.got.length, 0)
+    await until(() => count() >= (bus.can.groups ? 40 : 80), 'all at the members')
+    expect(count()).toBe(bus.can.groups ? 40 : 80)
+  })
+
+  it('keeps what comes for a known group while it is away, or declares that it does not', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const before = await listen(bus, topic, { group: 'g' })
+    await bus.publish(topic, message('1'))
+    await until(() => before.got.length === 1, 'the first')
+    await before.subscription.close()
+    await bus.publish(topic, message('2'))
+    const after = await listen(bus, topic, { group: 'g' })
+    await bus.publish(topic, message('3'))
+    await until(() => bodies(after.got).includes('3'), 'the third')
+    expect(bodies(after.got)).toEqual(bus.can.durable ? ['2', '3'] : ['3'])
+    expect(bodies(before.got)).toEqual(['1'])
+  })
+
+  it('handles no more at once than the subscriber wants', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    let now = 0
+    let most = 0
+    const { got } = await listen(bus, topic, { concurrency: 3 }, async () => {
+      now += 1
+      most = Math.max(most, now)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      now -= 1
+    })
+    await Promise.all(Array.from({ length: 30 }, (_, at) => bus.publish(topic, message(String(at), { key: `k${at}` }))))
+    await until(() => got.length === 30, 'all of them')
+    expect(most).toBeLessThanOrEqual(3)
+    expect(most).toBeGreaterThan(1)
+  })
+}
+
+function retrying(open: OpenBus): void {
+  it('brings a message again that was not handled', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic, {}, async ({ attempt }) => {
+      if (attempt < 3) throw new Error(`not at attempt ${attempt}`)
+    })
+    await bus.publish(topic, message('again'))
+    await until(() => got.length === 3, 'three attempts')
+    expect(got.map((one) => one.attempt)).toEqual([1, 2, 3])
+    expect(new Set(got.map((one) => one.id)).size).toBe(1)
+    expect(await bus.deadLetters(topic)).toEqual([])
+  })
+
+  it('gives up after the last attempt, keeps the message with the reason, and goes on', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic, { maxAttempts: 2 }, async ({ body }) => {
+      if (body === 'poison') throw new Error('it does not agree with me')
+    })
+    const poison = message('poison', { key: 'k', headers: { a: 'b' } })
+    await bus.publish(topic, poison)
+    await bus.publish(topic, message('fine', { key: 'k' }))
+    await until(() => bodies(got).includes('fine'), 'the message after it')
+    await until(async () => (await bus.deadLetters(topic)).length === 1, 'the dead letter')
+    const [letter] = await bus.deadLetters(topic)
+    expect(letter).toMatchObject({ message: poison, reason: expect.stringContaining('does not agree'), at: expect.any(Number) })
+    expect(bodies(got).filter((body) => body === 'poison')).toHaveLength(2)
+  })
+
+  it('keeps the order of a key while one of it is tried again', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const done: string[] = []
+    await listen(bus, topic, {}, async ({ body, attempt }) => {
+      if (body === '1' && attempt < 3) throw new Error('not yet')
+      done.push(body)
+    })
+    await Promise.all(['1', '2', '3'].map((body) => bus.publish(topic, message(body, { key: 'k' }))))
+    await until(() => done.length === 3, 'all three')
+    expect(bus.can.ordered ? done : [...done].sort()).toEqual(['1', '2', '3'])
+  })
+
+  it('does not let one subscriber harm another', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    await listen(bus, topic, { maxAttempts: 1 }, async () => {
+      throw new Error('always')
+    })
+    const healthy = await listen(bus, topic)
+    await bus.publish(topic, message('1'))
+    await bus.publish(topic, message('2'))
+    await until(() => healthy.got.length === 2, 'both')
+    expect(bodies(healthy.got)).toEqual(['1', '2'])
+  })
+}
+
+function ending(open: OpenBus): void {
+  it('brings nothing after a subscription was closed, and closes twice', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got, subscription } = await listen(bus, topic)
+    const witness = await listen(bus, topic)
+    await subscription.close()
+    await subscription.close()
+    await bus.publish(topic, message('late'))
+    await until(() => witness.got.length === 1, 'the witness')
+    expect(got).toEqual([])
+  })
+
+  it('waits for the handler that runs, and tells it', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    let told = false
+    let ended = false
+    const { got, subscription } = await listen(bus, topic, {}, async (_, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      told = true
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      ended = true
+    })
+    const published = bus.publish(topic, message('1'))
+    await until(() => got.length === 1, 'the message')
+    await subscription.close()
+    expect([told, ended]).toEqual([true, true])
+    await published
+  })
+
+  it('tells its topics and their subscribers', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    await listen(bus, topic)
+    await listen(bus, topic)
+    expect(await bus.topics()).toContainEqual({ name: topic.name, subscribers: 2, waiting: 0 })
+  })
+
+  it('can be checked and closed, twice, and then refuses', async () => {
+    const bus = await open()
+    await expect(bus.check()).resolves.toBeUndefined()
+    const { got } = await listen(bus, freshTopic())
+    await bus.close()
+    await bus.close()
+    await expect(bus.publish(freshTopic(), message('x'))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect(bus.subscribe(freshTopic(), async () => {})).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect(bus.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(got).toEqual([])
+  })
+
+  it('takes nothing when the caller has given up', async () => {
+    const bus = await open()
+    const topic = freshTopic()
+    const { got } = await listen(bus, topic)
+    const reason = new Error('never mind')
+    await expect(bus.publish(topic, message('1'), AbortSignal.abort(reason))).rejects.toBe(reason)
+    await bus.publish(topic, message('2'))
+    await until(() => got.length > 0, 'the second')
+    expect(bodies(got)).toEqual(['2'])
+  })
+}
