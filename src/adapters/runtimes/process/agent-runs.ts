@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkId } from './handle.ts'
+import { KEPT_RUNS, type Settings } from './options.ts'
+import { RunDirectory } from './run-directory.ts'
+
+/** One run in the order of its agent's runs; its log is in its run directory, or here once that was removed. */
+export interface AgentRun {
+  readonly runId: string
+  readonly number: number
+  readonly path: string
+}
+
+const logName = /^output\.log(\.\d+)?$/
+
+/** Which runs an agent had, in order: directories `{agentsDir}/{agentId}/runs/{number}-{runId}`. */
+export class AgentRuns {
+  readonly #settings: Settings
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
+
+  dirOf(agentId: string): string {
+    return join(this.#settings.agentsDir, checkId('agent id', agentId), 'runs')
+  }
+
+  /** Oldest first. */
+  of(agentId: string): AgentRun[] {
+    const dir = this.dirOf(agentId)
+    if (!existsSync(dir)) return []
+    return readdirSync(dir)
+      .flatMap((name) => {
+        const match = /^(\d+)-(.+)$/.exec(name)
+        return match ? [{ number: Number(match[1]), runId: match[2] ?? '', path: join(dir, name) }] : []
+      })
+      .sort((one, other) => one.number - other.number)
+  }
+
+  /** Puts a run at the end of its agent's runs; one that is there already stays where it is. */
+  add(agentId: string, runId: string): void {
+    const runs = this.of(agentId)
+    if (runs.some((run) => run.runId === runId)) return
+    const number = (runs.at(-1)?.number ?? 0) + 1
+    mkdirSync(join(this.dirOf(agentId), `${String(number).padStart(8, '0')}-${runId}`), { recursive: true, mode: 0o700 })
+  }
+
+  drop(agentId: string, runId: string): void {
+    for (const run of this.of(agentId)) if (run.runId === runId) rmSync(run.path, { recursive: true, force: true })
+  }
+
+  /** Where the log files of a run are now. */
+  logDir(run: AgentRun): string {
+    const directory = new RunDirectory(this.#settings.dir, run.runId)
+    return existsSync(directory.path) ? directory.path : run.path
+  }
+
+  /** Moves a run's log out of its directory, which is about to go. */
+  keepLog(agentId: string, directory: RunDirectory): void {
+    const run = this.of(agentId).find(({ runId }) => runId === directory.runId)
+    if (!run || !existsSync(directory.path)) return
+    for (const name of readdirSync(directory.path)) if (logName.test(name)) renameSync(directory.file(name), join(run.path, name))
+  }
+
+  /**
+   * Holds the bounds over an agent's finished runs: KEPT_RUNS directories, and `maxBytes` of log in all those that are older than
+   * the newest finished one. The oldest go first.
+   */
+  prune(agentId: string, isLive: (runId: string) => boolean): void {
+    const finished = this.of(agentId)
+      .filter((run) => !isLive(run.runId))
+      .reverse()
+    let room = this.#settings.logs.maxBytes
+    for (const run of finished.slice(1, KEPT_RUNS)) {
+      for (const file of logFiles(this.logDir(run))) {
+        room -= statSync(file, { throwIfNoEntry: false })?.size ?? 0
+        if (room < 0) rmSync(file, { force: true })
+      }
+    }
+    for (const run of finished.slice(KEPT_RUNS)) {
+      new RunDirectory(this.#settings.dir, run.runId).remove()
+      rmSync(run.path, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Newest first. */
+function logFiles(dir: string): string[] {
+  const age = (name: string) => Number(logName.exec(name)?.[1]?.slice(1) ?? 0)
+  if (!existsSync(dir)) return []
+  return readdirSync(dir)
+    .filter((name) => logName.test(name))
+    .sort((one, other) => age(one) - age(other))
+    .map((name) => join(dir, name))
+}

@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { RunSpec } from '../../../ports/runtime.ts'
+import { handoverOf } from './environment.ts'
+import type { RunWatch } from './exits.ts'
+import { bootId } from './identity.ts'
+import { OPEN_FILES, type Settings, WRAPPER_PATH } from './options.ts'
+import type { RunDirectory } from './run-directory.ts'
+
+/** `ended`: the wrapper is gone again; what it recorded tells the rest. */
+export interface Launched {
+  readonly wrapper: ChildProcess
+  readonly ended: { readonly code: number | null } | null
+}
+
+/** Exit codes of a wrapper that started nothing. */
+export const wrapperCodes = { noSpace: 122, noDirectory: 123, claimed: 124 } as const
+
+const DEADLINE_MS = 30_000
+
+/** Starts the wrapper of a prepared run; resolves once the pid is on record, or the wrapper is gone. Throws START_FAILED when it never was. */
+export async function launch(
+  settings: Settings,
+  watch: RunWatch,
+  directory: RunDirectory,
+  spec: RunSpec,
+  setsid: string,
+): Promise<Launched> {
+  const outcome = Promise.withResolvers<Launched>()
+  const wrapper = spawnWrapper(settings, watch, directory, spec, setsid)
+  const look = () => directory.pid() && outcome.resolve({ wrapper, ended: null })
+  wrapper.once('error', (error) => outcome.reject(startFailed(error)))
+  wrapper.once('exit', (code) => outcome.resolve({ wrapper, ended: { code } }))
+  watch.add(spec.runId, look)
+  const cancel = lookMeanwhile(settings, watch, look, () => wrapper.kill('SIGKILL'))
+  try {
+    return await outcome.promise
+  } finally {
+    wrapper.unref()
+    cancel()
+    watch.remove(spec.runId, look)
+  }
+}
+
+/** Pokes can be missed, so this looks too, and gives up at the deadline. */
+function lookMeanwhile({ clock }: Settings, watch: RunWatch, look: () => unknown, giveUp: () => void): () => void {
+  const begun = clock.elapsed()
+  const again = (): (() => void) =>
+    clock.after(watch.live ? 250 : 10, () => {
+      look()
+      if (clock.elapsed() - begun > DEADLINE_MS) giveUp()
+      else cancel = again()
+    })
+  let cancel = again()
+  return () => cancel()
+}
+
+function spawnWrapper(settings: Settings, watch: RunWatch, directory: RunDirectory, spec: RunSpec, setsid: string): ChildProcess {
+  const { form, content } = handoverOf({ ...spec.env, REGENT_RUN_ID: spec.runId })
+  const library = import.meta.dirname
+  const helper = form === 'file' ? [process.execPath, '--disable-warning=ExperimentalWarning', join(library, 'exec-agent.mjs')] : []
+  const session = setsid === '' ? [] : [setsid, '--']
+  try {
+    const environment = openUnlinked(directory.file('env'), content)
+    try {
+      const { maxBytes, keep } = settings.logs
+      const numbers = [maxBytes, keep, spec.limits.open_files ?? OPEN_FILES, spec.reapOnExit ? 1 : 0].map(String)
+      const own = [
+        join(library, 'run-wrapper.sh'),
+        directory.path,
+        watch.pokeFile(spec.runId),
+        bootId(),
+        library,
+        ...numbers,
+        form,
+        spec.cwd,
+      ]
+      return spawn(settings.shell, [...own, ...session, ...helper, ...spec.argv], {
+        cwd: directory.path,
+        env: { PATH: WRAPPER_PATH },
+        detached: true,
+        stdio: ['ignore', 'ignore', 'ignore', environment],
+      })
+    } finally {
+      closeSync(environment)
+    }
+  } catch (error) {
+    throw startFailed(error)
+  }
+}
+
+/** A file without a name: it goes when the last process closes it. */
+function openUnlinked(path: string, content: string): number {
+  writeFileSync(path, content, { mode: 0o600 })
+  try {
+    return openSync(path, 'r')
+  } finally {
+    unlinkSync(path)
+  }
+}
+
+export function startFailed(error: unknown): RegentError {
+  if (error instanceof RegentError) return error
+  return new RegentError('START_FAILED', `no process could be started: ${reasonOf(error)}`, {
+    hint: 'Stop some agents, or raise the limits on processes and open files (ulimit -u, ulimit -n).',
+    cause: error,
+  })
+}

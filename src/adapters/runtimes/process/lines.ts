@@ -1,0 +1,51 @@
+/** What a reader gets of one line at most; the rest of a longer one stays on disk only. */
+export const LINE_BYTES = 64 * 1024
+
+const NEWLINE = 10
+
+/** Makes lines out of pieces of a byte stream. Holds at most one line of LINE_BYTES. */
+export class Lines {
+  #held: Buffer[] = []
+  #size = 0
+
+  take(piece: Buffer): string[] {
+    const lines: string[] = []
+    let from = 0
+    for (let at = piece.indexOf(NEWLINE); at !== -1; at = piece.indexOf(NEWLINE, from)) {
+      lines.push(this.#finish(piece.subarray(from, at)))
+      from = at + 1
+    }
+    this.#hold(piece.subarray(from))
+    return lines
+  }
+
+  /** The last line, when it has no newline. */
+  flush(): string[] {
+    return this.#size > 0 ? [this.#finish(Buffer.alloc(0))] : []
+  }
+
+  #finish(end: Buffer): string {
+    if (this.#size === 0) return textOf(end)
+    this.#hold(end)
+    const line = textOf(Buffer.concat(this.#held))
+    this.#held = []
+    this.#size = 0
+    return line
+  }
+
+  /** Copies, because the piece is read into again. */
+  #hold(piece: Buffer): void {
+    const room = LINE_BYTES + 4 - this.#size
+    if (piece.length === 0 || room <= 0) return
+    this.#held.push(Buffer.from(piece.subarray(0, room)))
+    this.#size += Math.min(room, piece.length)
+  }
+}
+
+/** Cut between characters, and marked where it was cut. */
+function textOf(line: Buffer): string {
+  if (line.length <= LINE_BYTES) return line.toString('utf8')
+  let end = LINE_BYTES
+  while (end > 0 && ((line[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return `${line.toString('utf8', 0, end)}…`
+}

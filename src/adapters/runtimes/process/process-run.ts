@@ -1,0 +1,153 @@
+import { constants } from 'node:os'
+import type { LinkInfo } from '../../../contract/link.ts'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { Logger } from '../../../kernel/logger.ts'
+import type { Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
+import type { RunWatch } from './exits.ts'
+import { handleOf } from './handle.ts'
+import { bootId, isAlive, worksFor } from './identity.ts'
+import { type ProcessTree, signalExactly } from './process-tree.ts'
+import type { PidRecord, RunDirectory } from './run-directory.ts'
+import { Stop } from './stop.ts'
+import { usageOf } from './usage.ts'
+
+/** What a run needs of its runtime. */
+export interface RunContext {
+  readonly directory: RunDirectory
+  /** Null for a run that was given up before its pid was known. */
+  readonly record: PidRecord | null
+  readonly watch: RunWatch
+  readonly tree: ProcessTree
+  readonly clock: { now(): number; elapsed(): number; sleep(ms: number): Promise<void> }
+  readonly logger: Logger
+  readonly reapOnExit: boolean
+  /** Called once, when the end is known. */
+  readonly ended: () => void
+  readonly remove: () => void
+}
+
+export class ProcessRun implements Run {
+  readonly handle: RunHandle
+  readonly exited: Promise<Exit>
+  readonly #context: RunContext
+  readonly #exit = Promise.withResolvers<Exit>()
+  readonly #look = () => this.look()
+  #known: Exit | undefined
+  #stop: Stop | undefined
+
+  constructor(context: RunContext) {
+    this.#context = context
+    this.handle = handleOf(context.directory.runId)
+    this.exited = this.#exit.promise
+    context.watch.add(context.directory.runId, this.#look)
+    this.look()
+  }
+
+  get pid(): number | null {
+    return this.#context.record?.pid ?? null
+  }
+
+  get startedAt(): number {
+    return this.#context.record?.at ?? this.#known?.at ?? this.#context.clock.now()
+  }
+
+  get finished(): boolean {
+    return this.#known !== undefined
+  }
+
+  /** Reads the records and the kernel's table again; the end, once seen, is final. */
+  look(): void {
+    if (this.#known) return
+    const exit = judge(this.#context.directory, this.#context.record)
+    if (!exit) return
+    this.#known = exit
+    const { watch, directory, reapOnExit, ended } = this.#context
+    watch.remove(directory.runId, this.#look)
+    watch.forget(directory.runId)
+    this.#exit.resolve(exit)
+    ended()
+    if (reapOnExit && !this.#stop) this.#reap()
+  }
+
+  #reap(): void {
+    this.stop({ signal: 'SIGKILL', graceMs: 0 }).catch((error) =>
+      this.#context.logger.warn(
+        { runId: this.handle.runId, reason: reasonOf(error) },
+        'what a finished run left behind could not be ended',
+      ),
+    )
+  }
+
+  async offerLink(link: LinkInfo): Promise<void> {
+    if (!this.#known) this.#context.directory.offerLink(link)
+  }
+
+  async signal(name: NodeJS.Signals): Promise<boolean> {
+    const { record } = this.#context
+    if (this.#known || !record || !isAlive(record)) return false
+    return signalExactly(record, name)
+  }
+
+  /** Calls at the same time share one work; each may only make it harder. */
+  async stop(options: { readonly signal: NodeJS.Signals; readonly graceMs: number }): Promise<StopOutcome> {
+    if (this.#stop) this.#stop.harden(options)
+    else {
+      const { directory, record, tree, clock } = this.#context
+      const stop = new Stop({ directory, record, tree, clock, look: this.#look, exited: this.exited }, options)
+      this.#stop = stop
+      void stop.survivors
+        .finally(() => {
+          this.#stop = undefined
+        })
+        .catch(() => {})
+    }
+    const survivors = await this.#stop.survivors
+    return { exit: await this.exited, survivors }
+  }
+
+  async usage(): Promise<RunUsage> {
+    const { record, tree } = this.#context
+    if (this.#known || !record) return { memoryBytes: null, cpuSeconds: null, processes: null }
+    return usageOf(await tree.stats(), record)
+  }
+
+  async remove(): Promise<void> {
+    if (!this.#known) throw new RegentError('ILLEGAL_STATE', `run ${this.handle.runId} is still alive`, { hint: 'Stop the run first.' })
+    await this.#stop?.survivors
+    this.#context.remove()
+  }
+}
+
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+)
+
+/** How the run ended, as far as it is on record; undefined while its main process lives or its wrapper has yet to write. */
+function judge(directory: RunDirectory, record: PidRecord | null): Exit | undefined {
+  if (record && isAlive(record)) return undefined
+  const ended = endOf(directory, record)
+  if (ended) return ended
+  if (record && record.bootId === bootId() && worksFor(record.wrapperPid, directory.path)) return undefined
+  // The wrapper may have written between the two looks, and gone.
+  return endOf(directory, record) ?? giveUp(directory, record)
+}
+
+function endOf(directory: RunDirectory, record: PidRecord | null): Exit | undefined {
+  const lost = directory.lost()
+  if (lost) return { kind: 'lost', reason: lost.reason, at: lost.at }
+  const exit = directory.exitCode()
+  if (!exit) return undefined
+  if (!record) return { kind: 'lost', reason: 'its process could not be put on record, so the agent was not started', at: exit.at }
+  const signal = exit.code > 128 ? signalNames.get(exit.code - 128) : undefined
+  return signal === undefined ? { kind: 'exited', ...exit } : { kind: 'signalled', signal, ...exit }
+}
+
+function giveUp(directory: RunDirectory, record: PidRecord | null): Exit {
+  const reason =
+    record && record.bootId !== bootId() ? 'the machine was restarted' : 'it ended while its wrapper was gone, so the exit code is unknown'
+  directory.declareLost(reason)
+  const lost = directory.lost()
+  return { kind: 'lost', reason, at: lost?.at ?? Date.now() }
+}

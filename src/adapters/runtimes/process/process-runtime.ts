@@ -1,0 +1,187 @@
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime } from '../../../ports/runtime.ts'
+import { AgentRuns } from './agent-runs.ts'
+import { checkHost, findSetsid } from './check.ts'
+import { RunWatch } from './exits.ts'
+import { checkId, handleOf, runIdOf } from './handle.ts'
+import { type Launched, launch, startFailed, wrapperCodes } from './launch.ts'
+import { readLogs } from './log-reader.ts'
+import { type ProcessRuntimeOptions, type Settings, settingsOf } from './options.ts'
+import { ProcessRun } from './process-run.ts'
+import { ProcessTree } from './process-tree.ts'
+import { awaitPid } from './recovery.ts'
+import { type PidRecord, RunDirectory } from './run-directory.ts'
+
+/** Runs as processes of this machine that outlive Regent, each in a session of its own beside a small shell wrapper. */
+export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
+  const settings = settingsOf(options)
+  for (const dir of [settings.dir, settings.agentsDir]) mkdirSync(dir, { recursive: true, mode: 0o700 })
+  return new ProcessRuntime(settings)
+}
+
+class ProcessRuntime implements Runtime {
+  readonly kind = 'process'
+  readonly can = { survivesRestart: true, limits: false, stopLevel: process.platform === 'linux' ? 'C' : 'D' } as const
+  readonly #settings: Settings
+  readonly #watch: RunWatch
+  readonly #runs: AgentRuns
+  readonly #tree = new ProcessTree()
+  readonly #live = new Map<string, ProcessRun>()
+  readonly #opening = new Map<string, Promise<Run>>()
+  readonly #closed = new AbortController()
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+    this.#watch = new RunWatch(settings)
+    this.#runs = new AgentRuns(settings)
+  }
+
+  async check(): Promise<void> {
+    checkHost(this.#settings)
+  }
+
+  handleOf(runId: string): RunHandle {
+    return handleOf(runId)
+  }
+
+  async start(spec: RunSpec, signal?: AbortSignal): Promise<Run> {
+    signal?.throwIfAborted()
+    this.#refuseWhenClosed()
+    checkId('run id', spec.runId)
+    return this.#once(spec.runId, (directory) => (directory.claimed() ? this.#adopt(directory) : this.#launch(directory, spec)))
+  }
+
+  async reattach(handle: RunHandle): Promise<Run | undefined> {
+    this.#refuseWhenClosed()
+    const directory = new RunDirectory(this.#settings.dir, runIdOf(handle))
+    if (!directory.claimed() && !this.#opening.has(directory.runId)) return undefined
+    return this.#once(directory.runId, () => this.#adopt(directory))
+  }
+
+  async list(): Promise<RunHandle[]> {
+    return readdirSync(this.#settings.dir)
+      .filter((name) => !name.startsWith('.') && new RunDirectory(this.#settings.dir, name).claimed())
+      .map(handleOf)
+  }
+
+  logs(agentId: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
+    const ends = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal
+    return readLogs(this.#runs, agentId, query, this.#settings.clock, ends)
+  }
+
+  logFile(agentId: string): string | null {
+    const run = this.#runs.of(agentId).at(-1)
+    return run ? join(this.#runs.logDir(run), 'output.log') : null
+  }
+
+  async forget(agentId: string): Promise<void> {
+    const runs = this.#runs.of(agentId)
+    for (const { runId } of runs)
+      if (this.#live.has(runId) || this.#opening.has(runId))
+        throw new RegentError('ILLEGAL_STATE', `run ${runId} of this agent is still alive`, { hint: 'Stop the agent first.' })
+    for (const { runId } of runs) new RunDirectory(this.#settings.dir, runId).remove()
+    rmSync(this.#runs.dirOf(agentId), { recursive: true, force: true })
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    this.#watch.close()
+  }
+
+  /** One start or adoption of a run at a time; later callers get the same run. */
+  #once(runId: string, open: (directory: RunDirectory) => Promise<Run>): Promise<Run> {
+    const live = this.#live.get(runId)
+    if (live) return Promise.resolve(live)
+    const opening = this.#opening.get(runId) ?? open(new RunDirectory(this.#settings.dir, runId)).finally(() => this.#opening.delete(runId))
+    this.#opening.set(runId, opening)
+    return opening
+  }
+
+  async #launch(directory: RunDirectory, spec: RunSpec): Promise<ProcessRun> {
+    const setsid = findSetsid()
+    if (setsid === undefined) checkHost(this.#settings)
+    if (spec.argv.length === 0 || spec.argv.some((arg) => arg.includes('\0')))
+      throw new RegentError('INVALID', 'the command must name a program, and hold no NUL', {
+        fields: [{ path: 'command', message: 'is not usable' }],
+      })
+    if (!statSync(spec.cwd, { throwIfNoEntry: false })?.isDirectory())
+      throw new RegentError('START_FAILED', `the working directory ${spec.cwd} is not there`, {
+        hint: 'Create it, or choose another with cwd.',
+      })
+    const { wrapper, ended } = await this.#spawn(directory, spec, setsid ?? '').catch((error) => {
+      this.#abandon(directory, spec.agentId)
+      throw startFailed(error)
+    })
+    if (ended) this.#refuseUnstarted(directory, spec.agentId, ended.code)
+    const run = await this.#adopt(directory)
+    wrapper.once('exit', () => run.look())
+    run.look()
+    setImmediate(() => this.#prune(spec.agentId))
+    return run
+  }
+
+  async #spawn(directory: RunDirectory, spec: RunSpec, setsid: string): Promise<Launched> {
+    directory.prepare({ agentId: spec.agentId, label: spec.label, reapOnExit: spec.reapOnExit })
+    this.#runs.add(spec.agentId, spec.runId)
+    if (spec.link) directory.offerLink(spec.link)
+    return launch(this.#settings, this.#watch, directory, spec, setsid)
+  }
+
+  /** A wrapper that is gone before it recorded a pid has started nothing, unless another one holds the claim. */
+  #refuseUnstarted(directory: RunDirectory, agentId: string, code: number | null): void {
+    const refused = code === wrapperCodes.noSpace || code === wrapperCodes.noDirectory
+    if (!refused && directory.claimed()) return
+    this.#abandon(directory, agentId)
+    throw refused
+      ? new RegentError('START_FAILED', 'the run could not be put on record', {
+          hint: `Is there space on the disk of ${this.#settings.dir}?`,
+        })
+      : new RegentError('START_FAILED', `the wrapper ended before it started anything (${code ?? 'killed'})`)
+  }
+
+  #abandon(directory: RunDirectory, agentId: string): void {
+    directory.remove()
+    this.#runs.drop(agentId, directory.runId)
+  }
+
+  async #adopt(directory: RunDirectory): Promise<ProcessRun> {
+    return this.#open(directory, await awaitPid(this.#settings, this.#watch, this.#tree, directory))
+  }
+
+  #open(directory: RunDirectory, record: PidRecord | null): ProcessRun {
+    const facts = directory.facts()
+    const run = new ProcessRun({
+      directory,
+      record,
+      watch: this.#watch,
+      tree: this.#tree,
+      clock: this.#settings.clock,
+      logger: this.#settings.logger,
+      reapOnExit: facts?.reapOnExit ?? false,
+      ended: () => this.#live.delete(directory.runId),
+      remove: () => this.#remove(directory, facts?.agentId),
+    })
+    if (!run.finished) this.#live.set(directory.runId, run)
+    return run
+  }
+
+  #remove(directory: RunDirectory, agentId: string | undefined): void {
+    if (agentId !== undefined) this.#runs.keepLog(agentId, directory)
+    directory.remove()
+    if (agentId !== undefined) this.#prune(agentId)
+  }
+
+  #prune(agentId: string): void {
+    try {
+      this.#runs.prune(agentId, (runId) => this.#live.has(runId) || this.#opening.has(runId))
+    } catch (error) {
+      this.#settings.logger.warn({ agentId, reason: reasonOf(error) }, 'old logs could not be tidied up')
+    }
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed.signal.aborted) throw new RegentError('UNAVAILABLE', 'the process runtime is closed')
+  }
+}

@@ -1,0 +1,53 @@
+import type { RunWatch } from './exits.ts'
+import { isAlive, worksFor } from './identity.ts'
+import type { Settings } from './options.ts'
+import { membersOf, type ProcessTree, signalExactly } from './process-tree.ts'
+import type { PidRecord, RunDirectory } from './run-directory.ts'
+
+const GRACE_MS = 1000
+const POLL_MS = 50
+
+/**
+ * The pid record of a claimed run; null once it is sure that none will come. A claim without one and without an end is given
+ * up as lost after a grace in which nobody was seen to work for it.
+ */
+export async function awaitPid(settings: Settings, watch: RunWatch, tree: ProcessTree, directory: RunDirectory): Promise<PidRecord | null> {
+  const known = () => {
+    const over = directory.exitCode() ?? directory.lost()
+    return directory.pid() ?? (over ? null : undefined)
+  }
+  const at = known()
+  if (at !== undefined) return at
+  const { clock } = settings
+  let poked = Promise.withResolvers<void>()
+  const look = () => {
+    poked.resolve()
+    poked = Promise.withResolvers()
+  }
+  watch.add(directory.runId, look)
+  try {
+    for (let quietSince = clock.elapsed(); ; ) {
+      await Promise.race([poked.promise, clock.sleep(POLL_MS)])
+      const found = known()
+      if (found !== undefined) return found
+      if (await someoneWorksFor(tree, directory)) quietSince = clock.elapsed()
+      else if (clock.elapsed() - quietSince >= GRACE_MS) return giveUp(directory)
+    }
+  } finally {
+    watch.remove(directory.runId, look)
+  }
+}
+
+async function someoneWorksFor(tree: ProcessTree, directory: RunDirectory): Promise<boolean> {
+  const snapshot = await tree.full()
+  if (membersOf(snapshot, directory.runId, 0, []).length > 0) return true
+  return [...snapshot.processes.keys()].some((pid) => worksFor(pid, directory.path))
+}
+
+/** An agent's process records its pid before it looks for this declaration, so one of the two sees the other. */
+function giveUp(directory: RunDirectory): PidRecord | null {
+  directory.declareLost('its wrapper was gone before the agent was started')
+  const late = directory.pid()
+  if (late && isAlive(late)) signalExactly(late, 'SIGKILL')
+  return late ?? null
+}

@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LinkInfo } from '../../../contract/link.ts'
+import { systemCode } from '../../../kernel/errors.ts'
+import { isObject, tryParse } from '../../../kernel/json.ts'
+
+/** Who a run's main process is, as its own process recorded it. `startTime` is in clock ticks since boot. */
+export interface PidRecord {
+  readonly pid: number
+  readonly startTime: string
+  readonly bootId: string
+  readonly wrapperPid: number
+  readonly pumpPid: number
+  /** Epoch ms. */
+  readonly at: number
+}
+
+/** What must be known of a run beside its records; written before it is claimed. */
+export interface RunFacts {
+  readonly agentId: string
+  readonly label: string
+  readonly reapOnExit: boolean
+}
+
+/**
+ * The files of one run. `exit` and `pid` belong to the wrapper, `lost` and `run.json` to Regent; each record is
+ * read as absent while it is blank or half written.
+ */
+export class RunDirectory {
+  readonly runId: string
+  readonly path: string
+
+  constructor(dir: string, runId: string) {
+    this.runId = runId
+    this.path = join(dir, runId)
+  }
+
+  file(name: string): string {
+    return join(this.path, name)
+  }
+
+  /** A wrapper has taken this run: it may start, run, or have ended, and nobody else will start it. */
+  claimed(): boolean {
+    return existsSync(this.file('exit'))
+  }
+
+  prepare(facts: RunFacts): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 })
+    writeFileSync(this.file('run.json'), JSON.stringify(facts), { mode: 0o600 })
+  }
+
+  facts(): RunFacts | undefined {
+    const value = tryParse(read(this.file('run.json'))?.text ?? '')
+    if (!isObject(value) || typeof value.agentId !== 'string') return undefined
+    return { agentId: value.agentId, label: String(value.label ?? ''), reapOnExit: value.reapOnExit === true }
+  }
+
+  pid(): PidRecord | undefined {
+    const record = read(this.file('pid'))
+    const match = /^(\d+) (\S+) (\S+) (\d+) (\d+) *\n/.exec(record?.text ?? '')
+    if (!match || !record) return undefined
+    const [, pid = '', startTime = '', bootId = '', wrapperPid = '', pumpPid = ''] = match
+    return { pid: Number(pid), startTime, bootId, wrapperPid: Number(wrapperPid), pumpPid: Number(pumpPid), at: record.at }
+  }
+
+  /** The code that the wrapper recorded. */
+  exitCode(): { readonly code: number; readonly at: number } | undefined {
+    const record = read(this.file('exit'))
+    const match = /^(\d+) *\n/.exec(record?.text ?? '')
+    return match && record ? { code: Number(match[1]), at: record.at } : undefined
+  }
+
+  /** Why Regent gave the run up; lasts, and goes before every other record. */
+  lost(): { readonly reason: string; readonly at: number } | undefined {
+    const record = read(this.file('lost'))
+    return record && { reason: record.text.trim() || 'lost', at: record.at }
+  }
+
+  declareLost(reason: string): void {
+    writeFileSync(this.file('lost'), `${reason}\n`, { mode: 0o600 })
+  }
+
+  offerLink(link: LinkInfo): void {
+    writeFileSync(this.file('link.json.new'), JSON.stringify(link), { mode: 0o600 })
+    renameSync(this.file('link.json.new'), this.file('link.json'))
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+function read(path: string): { text: string; at: number } | undefined {
+  try {
+    const text = readFileSync(path, 'utf8')
+    return { text, at: Math.floor(statSync(path).mtimeMs) }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,138 @@
+import type { Exit } from '../../../ports/runtime.ts'
+import { isAlive, type ProcessStat, statOf, worksFor } from './identity.ts'
+import { isStill, membersOf, type ProcessTree, signalExactly, writersTo } from './process-tree.ts'
+import type { PidRecord, RunDirectory } from './run-directory.ts'
+
+export interface StopTarget {
+  readonly directory: RunDirectory
+  readonly record: PidRecord | null
+  readonly tree: ProcessTree
+  readonly clock: { elapsed(): number; sleep(ms: number): Promise<void> }
+  /** Makes the run look at its records. */
+  readonly look: () => void
+  readonly exited: Promise<Exit>
+}
+
+export interface StopOptions {
+  readonly signal: NodeJS.Signals
+  readonly graceMs: number
+}
+
+/** How long KILL is repeated before what is left counts as a survivor. */
+const KILL_MS = 2000
+const POLL_MS = { first: 5, last: 100 } as const
+
+/** One stop of one run: the signal, the grace, then KILL until two looks in a row find nothing. */
+export class Stop {
+  /** Resolves when the main process is gone; names what could not be ended. */
+  readonly survivors: Promise<readonly number[]>
+  readonly #target: StopTarget
+  /** Every process ever seen to be of this run. */
+  readonly #known = new Map<string, ProcessStat>()
+  #signal: NodeJS.Signals
+  #deadline: number
+  #hardened = Promise.withResolvers<void>()
+
+  constructor(target: StopTarget, options: StopOptions) {
+    this.#target = target
+    this.#signal = options.signal
+    this.#deadline = target.clock.elapsed() + options.graceMs
+    const main = target.record && isAlive(target.record) ? statOf(target.record.pid) : undefined
+    if (main) this.#know([main])
+    this.survivors = this.#run()
+  }
+
+  /** KILL ends the grace; another signal is passed on and may only shorten it. */
+  harden(options: StopOptions): void {
+    const deadline = options.signal === 'SIGKILL' ? 0 : this.#target.clock.elapsed() + options.graceMs
+    this.#deadline = Math.min(this.#deadline, deadline)
+    if (options.signal !== this.#signal && options.signal !== 'SIGKILL') this.#send(options.signal)
+    this.#signal = options.signal
+    this.#hardened.resolve()
+    this.#hardened = Promise.withResolvers()
+  }
+
+  async #run(): Promise<readonly number[]> {
+    // Of a run whose main process is gone only the marks tell what is left.
+    await this.#find(this.#known.size === 0)
+    if (this.#signal !== 'SIGKILL') {
+      this.#send(this.#signal)
+      await this.#grace()
+    }
+    await this.#killAll()
+    await this.#target.exited
+    await this.#killWriters()
+    return this.#left().map(({ pid }) => pid)
+  }
+
+  /** Waits for everything known to end, at most until the deadline. */
+  async #grace(): Promise<void> {
+    const { clock, exited, look } = this.#target
+    let pause: number = POLL_MS.first
+    for (let rest = this.#rest(); rest > 0 && this.#left().length > 0; rest = this.#rest()) {
+      const waits = [clock.sleep(Math.min(pause, rest)), this.#hardened.promise]
+      await Promise.race(this.#left().length > 1 ? waits : [...waits, exited])
+      pause = Math.min(pause * 2, POLL_MS.last)
+      look()
+    }
+  }
+
+  async #killAll(): Promise<void> {
+    const { clock, look } = this.#target
+    const until = clock.elapsed() + KILL_MS
+    for (let empty = 0; empty < 2; ) {
+      const found = await this.#find(true)
+      empty = found.length === 0 ? empty + 1 : 0
+      if (found.length > 0) {
+        this.#send('SIGKILL', found)
+        await clock.sleep(POLL_MS.first)
+        look()
+        if (clock.elapsed() > until) return
+      }
+    }
+    look()
+  }
+
+  /** Whoever still has the run's own output pipe was started by it, whatever it did with its session and environment. */
+  async #killWriters(): Promise<void> {
+    const { clock, directory, record, tree } = this.#target
+    const pump = record && { pid: record.pumpPid }
+    for (let round = 0; pump && round < 20 && worksFor(pump.pid, directory.path); round += 1) {
+      if (round > 0) {
+        const writers = writersTo(pump.pid, await tree.stats()).filter((stat) => !worksFor(stat.pid, directory.path))
+        this.#know(writers)
+        for (const writer of writers) signalExactly(writer, 'SIGKILL')
+      }
+      await clock.sleep(POLL_MS.first)
+    }
+  }
+
+  async #find(marks: boolean): Promise<ProcessStat[]> {
+    const { directory, record, tree } = this.#target
+    const snapshot = await (marks ? tree.full() : tree.stats())
+    const found = membersOf(snapshot, directory.runId, record?.pid ?? 0, this.#known.values())
+    this.#know(found)
+    return found
+  }
+
+  /** To the group in one call while its number is surely still ours, and to each process outside it. Wakes stopped ones, so that they can obey. */
+  #send(signal: NodeJS.Signals, to: readonly ProcessStat[] = this.#left()): void {
+    const main = this.#target.record?.pid ?? 0
+    const group = to.filter((stat) => stat.group === main)
+    const sent = group.some((stat) => signalExactly(stat, signal, main))
+    for (const stat of sent ? to.filter((other) => other.group !== main) : to) signalExactly(stat, signal)
+    if (signal !== 'SIGKILL') for (const stat of to) if (statOf(stat.pid)?.state === 'T') signalExactly(stat, 'SIGCONT')
+  }
+
+  #know(stats: Iterable<ProcessStat>): void {
+    for (const stat of stats) this.#known.set(`${stat.pid} ${stat.startTime}`, stat)
+  }
+
+  #left(): ProcessStat[] {
+    return [...this.#known.values()].filter(isStill)
+  }
+
+  #rest(): number {
+    return this.#deadline - this.#target.clock.elapsed()
+  }
+}
