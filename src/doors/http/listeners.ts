@@ -6,7 +6,7 @@ import { RegentError, systemCode } from '../../kernel/errors.ts'
 import { refuseUpgrade, type UpgradeDoor } from '../shared/upgrade.ts'
 import { answerClientError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
-import type { Shutdown } from './shutdown.ts'
+import { closing, type Shutdown } from './shutdown.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -73,8 +73,6 @@ function closeServer(server: Server): Promise<void> {
     })
   })
 }
-
-export const closing = (): RegentError => new RegentError('UNAVAILABLE', 'Regent is closing', { retryAfter: 2 })
 
 /**
  * Opens the application at an address, and for 127.0.0.1 or localhost also at [::1], where the machine has it. Answers the

@@ -61,6 +61,7 @@ function streamed(operation: OperationShape, { core, shutdown, limits, logger }:
       reply,
       open: (signal) => core.open(operation.name, input, contextOf(operation, request, signal)),
       form: formOf(request.headers.accept, follows),
+      resumable: operation.name === 'events.stream',
       closing: shutdown.streams,
       limits,
       logger,

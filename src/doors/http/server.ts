@@ -11,10 +11,10 @@ import { answerClientError, problemHandler } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { parseBody } from './json-body.ts'
 import { type HttpLimits, httpLimits } from './limits.ts'
-import { closing, createServers } from './listeners.ts'
+import { createServers } from './listeners.ts'
 import { managerApi } from './manager-api.ts'
 import { nativeApi } from './native-api.ts'
-import { createShutdown } from './shutdown.ts'
+import { closing, createShutdown } from './shutdown.ts'
 import { unknownRoutes } from './unknown.ts'
 
 declare module 'fastify' {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import { RegentError } from '../../kernel/errors.ts'
 
 /** Tells a server's answers in flight that it is closing. */
 export interface Shutdown {
@@ -32,3 +33,6 @@ export function createShutdown(clock: Clock, graceMs: number): Shutdown {
     },
   }
 }
+
+/** What is told to who comes or waits while the server closes. */
+export const closing = (): RegentError => new RegentError('UNAVAILABLE', 'Regent is closing', { retryAfter: 2 })

@@ -5,6 +5,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import { answerable } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
 import { problemOf } from './problem.ts'
+import { closing } from './shutdown.ts'
 import { sseComment, sseEvent, sseItem, sseRetry } from './sse.ts'
 
 /** Server-sent events, or a line of JSON for each item. */
@@ -15,6 +16,8 @@ export interface StreamAnswer {
   readonly reply: FastifyReply
   readonly open: (signal: AbortSignal) => AsyncIterable<object>
   readonly form: Form
+  /** Its items carry ids, so that the caller can go on elsewhere; other streams are told when the server cuts them short. */
+  readonly resumable: boolean
   /** Aborted when the server closes. */
   readonly closing: AbortSignal
   readonly limits: HttpLimits
@@ -45,10 +48,10 @@ export async function sendStream(answer: StreamAnswer): Promise<void> {
     const out = begin(reply, form, limits)
     try {
       await copy(source, first, out, form, ended.signal)
-      if (form === 'sse' && !answer.closing.aborted) out.write(sseEvent('end', '{}'))
     } catch (error) {
       if (!ended.signal.aborted) out.write(trouble(error, answer))
     } finally {
+      if (answer.closing.aborted && !answer.resumable) out.write(trouble(closing(), answer))
       out.end()
     }
   } finally {
@@ -121,5 +124,5 @@ function drained(raw: ServerResponse, ms: number): Promise<boolean> {
 /** A failure after the first byte, as the last item. */
 function trouble(error: unknown, { request, form, logger }: StreamAnswer): string {
   const problem = JSON.stringify(problemOf(answerable(error, request, logger), request.id))
-  return form === 'sse' ? sseEvent('problem', problem) : `{"problem":${problem}}\n`
+  return form === 'sse' ? sseEvent('error', problem) : `{"error":${problem}}\n`
 }

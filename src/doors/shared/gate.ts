@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { isIPv6 } from 'node:net'
 import type { Caller } from '../../contract/tokens.ts'
 import type { Identity } from '../../core/core.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -78,7 +79,7 @@ export function createGate(options: GateOptions): Gate {
   const requests = createBuckets(limits.requests, clock)
   const creates = createBuckets(limits.creates, clock)
   const failures = createBuckets(limits.failures, clock)
-  const hosts = new Set(options.allowedHosts.map((host) => host.toLowerCase()))
+  const hosts = new Set(options.allowedHosts.map((host) => (isIPv6(host) ? asHostName(host) : host.toLowerCase())))
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')))
   /** One reading for the life of a connection. */
   const peers = new WeakMap<object, Promise<number | undefined>>()
