@@ -1,0 +1,145 @@
+import { fstatSync } from 'node:fs'
+import { runnerVariables } from '../contract/link.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { RegentError, reasonOf } from '../kernel/errors.ts'
+import { randomIds } from '../kernel/ids.ts'
+import { isObject, tryParse } from '../kernel/json.ts'
+import type { Logger } from '../kernel/logger.ts'
+import type { Models } from '../ports/model.ts'
+import type { ToolServers } from '../ports/tool-server.ts'
+import type { TeamSpec } from './definition.ts'
+import { createLog, redactor } from './log.ts'
+import type { RunnerOptions } from './runner.ts'
+
+/** Where an agent's program finds itself: what Regent told it, or that nobody did. */
+export interface Surroundings {
+  /** Run by itself, without Regent. */
+  readonly standalone: boolean
+  /** A person sits at the terminal. */
+  readonly interactive: boolean
+  /** Lines can be read from the input. */
+  readonly readable: boolean
+  readonly secrets: Readonly<Record<string, string>>
+  readonly redact: (text: string) => string
+  readonly runnerOptions: (spec: TeamSpec, onRefused: (reason: string) => void) => RunnerOptions
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the children of tool servers may know: nothing of Regent's and no model key. */
+const CHILD_VARIABLES = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'BRAVE_API_KEY', 'GOOGLE_MAPS_API_KEY']
+const KEY_VARIABLES = [
+  'ANTHROPIC_API_KEY',
+  'CLAUDE_API_KEY',
+  'OPENAI_API_KEY',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'BRAVE_API_KEY',
+  'GOOGLE_MAPS_API_KEY',
+]
+
+/** Reads the environment, and `.env` of the working directory under it. */
+export function surroundings(name: string): Surroundings {
+  loadDotEnv()
+  const env: Environment = process.env
+  const secrets = readSecrets(env)
+  const redact = redactor([...Object.values(secrets), ...KEY_VARIABLES.flatMap((variable) => env[variable] ?? [])])
+  const runDir = env[runnerVariables.runDir] ?? null
+  const standalone = runDir === null
+  const input = inputKind()
+  const interactive = standalone && input === 'terminal'
+  return {
+    standalone,
+    interactive,
+    readable: standalone && input !== 'none',
+    secrets,
+    redact,
+    runnerOptions(spec, onRefused) {
+      const logger = logOf(name, spec, env, redact)
+      return {
+        spec,
+        agentId: env[runnerVariables.agentId] ?? name,
+        runId: env[runnerVariables.runId] ?? '',
+        start: env[runnerVariables.start] ?? `${Date.now()}`,
+        stateDir: env[runnerVariables.stateDir] ?? null,
+        runDir,
+        terminal: standalone && input !== 'none',
+        models: once(() => loadModels(spec, env, logger)),
+        toolServers: once(() => loadToolServers(logger)),
+        baseEnv: childEnvironment(env),
+        redis: { host: env.REDIS_HOST || 'localhost', port: Number(env.REDIS_PORT) || 6379 },
+        clock: systemClock,
+        ids: randomIds,
+        logger,
+        redact,
+        onRefused,
+      }
+    },
+  }
+}
+
+/** Loaded when first needed: an idle agent does not carry the libraries of models. */
+async function loadModels(spec: TeamSpec, env: Environment, logger: Logger): Promise<Models> {
+  const { createModels } = await import('../adapters/models/models.ts')
+  const { anthropic, openai, default_model: defaultModel } = spec.config
+  return createModels({
+    keys: {
+      anthropic: anthropic?.api_key || env.ANTHROPIC_API_KEY || env.CLAUDE_API_KEY,
+      openai: openai?.api_key || env.OPENAI_API_KEY,
+    },
+    baseUrls: { anthropic: anthropic?.base_url || env.ANTHROPIC_BASE_URL, openai: openai?.base_url || env.OPENAI_BASE_URL },
+    defaultModel,
+    clock: systemClock,
+    logger,
+  })
+}
+
+async function loadToolServers(_logger: Logger): Promise<ToolServers> {
+  throw new RegentError('NOT_YET', 'tool servers are not there yet')
+}
+
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | null = null
+  return () => {
+    loading ??= load()
+    return loading
+  }
+}
+
+function logOf(name: string, spec: TeamSpec, env: Environment, redact: (text: string) => string): Logger {
+  const settings = spec.config.logger ?? { level: 'info', type: 'console' }
+  const dir = env[runnerVariables.stateDir] ?? process.cwd()
+  return createLog({ name, settings, dir, redact, stderr: (line) => process.stderr.write(`${line}\n`) })
+}
+
+function loadDotEnv(): void {
+  try {
+    process.loadEnvFile('.env')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') process.stderr.write(`.env was not read: ${reasonOf(error)}\n`)
+  }
+}
+
+function readSecrets(env: Environment): Readonly<Record<string, string>> {
+  const given = env[runnerVariables.secrets]
+  if (given === undefined || given === '') return {}
+  const secrets = tryParse(given)
+  if (!isObject(secrets)) throw new RegentError('INVALID', `${runnerVariables.secrets} is not a JSON object`)
+  return Object.fromEntries(Object.entries(secrets).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
+
+function childEnvironment(env: Environment): Record<string, string> {
+  return Object.fromEntries(CHILD_VARIABLES.flatMap((key) => (env[key] === undefined ? [] : [[key, env[key]]])))
+}
+
+function inputKind(): 'terminal' | 'pipe' | 'none' {
+  if (process.stdin.isTTY) return 'terminal'
+  try {
+    const input = fstatSync(0)
+    return input.isFIFO() || input.isFile() || input.isSocket() ? 'pipe' : 'none'
+  } catch (error) {
+    process.stderr.write(`the input cannot be read: ${reasonOf(error)}\n`)
+    return 'none'
+  }
+}
