@@ -1,0 +1,97 @@
+import { join } from 'node:path'
+import { type Home, openHome } from './adapters/home/home.ts'
+import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
+import { type Composed, compose, createLogger } from './compose.ts'
+import type { Config } from './config/config.ts'
+import { version } from './config/version.ts'
+import { listen } from './doors/http/listeners.ts'
+import { createHttpServer } from './doors/http/server.ts'
+import { createGate } from './doors/shared/gate.ts'
+import { asHostName } from './doors/shared/hosts.ts'
+import { createLinkDoor } from './doors/websocket/link.ts'
+import { reasonOf } from './kernel/errors.ts'
+import type { Logger } from './kernel/logger.ts'
+
+/** Serves Regent until SIGTERM or SIGINT; agents live on. Rejects when it cannot be started. */
+export async function serve(config: Config): Promise<void> {
+  const home = await openHome({ dir: config.home })
+  const secrets = await createFileSecrets({ dir: join(home.dir, 'secrets') })
+  const hidden = new Set([home.token, config.models.anthropicKey, config.models.openaiKey].filter((value) => value !== undefined))
+  const logger = createLogger(config, () => new Set([...hidden, ...secrets.values()]))
+  watchForBugs(logger)
+  for (const warning of config.warnings) logger.warn({}, warning)
+  let address = ''
+  const composed = await compose(config, home, secrets, logger, () => `${address.replace(/^http/, 'ws')}/link`).catch(
+    async (error: unknown) => {
+      await home.close()
+      throw error
+    },
+  )
+  try {
+    const app = await openDoors(config, composed, logger, (url) => {
+      address = url
+    })
+    const { adopted } = await composed.core.recover()
+    await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
+    logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
+    process.stdout.write(`regent ready ${address}\n`)
+    await told(logger)
+    composed.core.refuse()
+    await app.close()
+  } finally {
+    await close(composed, home, logger)
+  }
+}
+
+async function openDoors(config: Config, { core, clock }: Composed, logger: Logger, opened: (url: string) => void) {
+  const gate = createGate({
+    identity: core.identity,
+    auth: config.auth,
+    allowedHosts: [config.host, ...config.allowedHosts],
+    allowedOrigins: config.allowedOrigins,
+    uid: process.getuid?.(),
+    clock,
+  })
+  const link = createLinkDoor({ links: core.links, gate, logger, clock })
+  const app = createHttpServer({ core, gate, logger, version, clock, upgrades: new Map([['/link', link]]) })
+  await core.begin()
+  const port = await listen(app, { host: config.host, port: config.port })
+  opened(`http://${asHostName(reachable(config.host))}:${port}`)
+  return app
+}
+
+/** The address of this machine under which a listener on every address is reached. */
+const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, which harms nothing that was accepted. */
+function told(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    const stop = (signal: NodeJS.Signals) => {
+      if (asked) process.exit(1)
+      asked = true
+      logger.info({ signal }, 'Regent stops; agents live on')
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+    process.on('SIGHUP', stop)
+  })
+}
+
+async function close(composed: Composed, home: Home, logger: Logger): Promise<void> {
+  await home.removeAddress()
+  await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
+  await home.close()
+}
+
+/** A promise that nobody waited for must not end the program; a broken invariant must, and the next start adopts every run. */
+function watchForBugs(logger: Logger): void {
+  process.on('unhandledRejection', (error) =>
+    logger.error({ error: reasonOf(error), stack: (error as Error)?.stack }, 'a rejection was not handled'),
+  )
+  process.on('uncaughtException', (error) => {
+    logger.error({ error: reasonOf(error), stack: error.stack }, 'an error was not caught: Regent ends, agents live on')
+    process.exit(1)
+  })
+}
