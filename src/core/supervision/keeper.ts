@@ -134,7 +134,7 @@ export class Keeper {
     this.#s.changed(this.agentId)
     try {
       const spec: RunSpec = await this.#s.specOf(record.agent, handle.runId, record.life.start)
-      this.#attach(await this.#s.runtime.start(spec), 0)
+      this.#attach(record, await this.#s.runtime.start(spec), 0)
     } catch (error) {
       const reason = `could not be started: ${reasonOf(error)}`
       this.#s.logger.warn({ agent: this.agentId, run: handle.runId, reason }, 'a run could not be started')
@@ -155,7 +155,7 @@ export class Keeper {
     const handle = row.handle as unknown as RunHandle
     const run = await this.#s.runtime.reattach(handle)
     if (run) {
-      this.#attach(run, this.#s.clock.now() - run.startedAt)
+      this.#attach(record, run, this.#s.clock.now() - run.startedAt)
       if (record.agent.kind !== 'command') await run.offerLink(this.#s.linkOf(row.id))
       await this.#s.adopted(record, run)
       return true
@@ -181,10 +181,10 @@ export class Keeper {
     return true
   }
 
-  #attach(run: Run, ageMs: number): void {
+  #attach({ agent }: Record, run: Run, ageMs: number): void {
     this.#run = run
     this.#startedElapsed = this.#s.clock.elapsed() - Math.max(0, ageMs)
-    this.#s.attached(this.agentId)
+    this.#s.attached(agent, run, ageMs === 0)
     void run.exited.then((exit) => {
       if (this.#run !== run) return
       this.#ended = { runId: run.handle.runId, exit }

@@ -28,7 +28,8 @@ export type Supervision = Omit<SupervisionOptions, 'restartsPerSecond' | 'projec
   readonly restarts: RestartLimit
   specOf(agent: AgentRow, runId: string, start: number): Promise<RunSpec>
   adopted(record: Record, run: Run): Promise<void>
-  attached(agentId: string): void
+  /** It has its run in hand; `fresh` when the run was started just now. */
+  attached(agent: AgentRow, run: Run, fresh: boolean): void
   changed(agentId: string): void
   forget(agentId: string): void
   /** Removes a stopped agent with all that is kept of it. */

@@ -6,6 +6,7 @@ import { Keeper } from './keeper.ts'
 import { RestartLimit } from './restart-limit.ts'
 import { loadRecord, type Record, tell } from './situation.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
+import { UserLogs } from './user-logs.ts'
 
 export interface Supervisor {
   /** Adopts what runs and takes up every intent that is not fulfilled. Resolves once each live run was found or given up. */
@@ -32,6 +33,7 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
   const keepers = new Map<string, Keeper>()
   const watchers = new Map<string, Set<() => void>>()
   const attachedOnce = new Set<string>()
+  const userLogs = new UserLogs(options)
   let adoptedRuns = 0
   const supervision: Supervision = {
     ...options,
@@ -43,12 +45,18 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
         tell(tables, record.agent, 'run.adopted', options.clock.now(), 'regent', { run_id: run.handle.runId, pid: run.pid }),
       )
     },
-    attached: (agentId) => attachedOnce.add(agentId),
+    attached(agent, run, fresh) {
+      attachedOnce.add(agent.id)
+      userLogs.follow(agent, run.handle.runId, fresh)
+    },
     changed(agentId) {
       for (const look of [...(watchers.get(agentId) ?? [])]) look()
     },
     forget: (agentId) => void keepers.delete(agentId),
-    remove: (agent) => remove(options, agent),
+    remove(agent) {
+      userLogs.end(agent.id)
+      return remove(options, agent)
+    },
   }
   const keeperOf = (agentId: string): Keeper => {
     const known = keepers.get(agentId)
@@ -72,6 +80,7 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
     run: (agentId) => keepers.get(agentId)?.run,
     survivors: (agentId) => keepers.get(agentId)?.survivors ?? [],
     close() {
+      userLogs.close()
       for (const keeper of keepers.values()) keeper.close()
     },
   }
