@@ -1,7 +1,7 @@
 // macOS has no /proc: who a process is comes from `ps`, and the boot from `sysctl`. Stop level D: there, a child that left the
 // agent's process group is not found. Not run by any test here.
 import { execFileSync } from 'node:child_process'
-import type { ProcessStat } from './identity.ts'
+import type { ProcessStat } from './proc.ts'
 
 export function darwinBootId(): string {
   return ask('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid']) ?? 'unknown'

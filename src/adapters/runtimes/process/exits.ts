@@ -1,4 +1,4 @@
-import { type FSWatcher, mkdirSync, rmSync, watch } from 'node:fs'
+import { type FSWatcher, mkdirSync, readdirSync, rmSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf } from '../../../kernel/errors.ts'
 import type { Settings } from './options.ts'
@@ -20,6 +20,7 @@ export class RunWatch {
   constructor(settings: Settings) {
     this.#settings = settings
     mkdirSync(settings.pokesDir, { recursive: true, mode: 0o700 })
+    for (const name of readdirSync(settings.pokesDir)) this.forget(name)
     try {
       this.#watcher = watch(settings.pokesDir, { persistent: false }, (_event, name) => this.#poke(name))
       this.#watcher.on('error', (error) => this.#blind(error))

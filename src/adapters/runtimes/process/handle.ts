@@ -16,8 +16,10 @@ export function runIdOf(handle: RunHandle): string {
   return checkId('run id', handle.runId)
 }
 
+export const isSafeId = (id: string): boolean => safe.test(id)
+
 /** Ids become names of directories. */
 export function checkId(what: string, id: string): string {
-  if (!safe.test(id)) throw new RegentError('INVALID', `${what} may hold letters, digits, _ and - only, and at most 128 of them`)
+  if (!isSafeId(id)) throw new RegentError('INVALID', `${what} may hold letters, digits, _ and - only, and at most 128 of them`)
   return id
 }

@@ -1,70 +1,49 @@
 import { readFileSync } from 'node:fs'
 import { darwinBootId, darwinStat } from './darwin.ts'
+import { linuxStat, onLinux, type ProcessStat, readProc } from './proc.ts'
 import type { PidRecord } from './run-directory.ts'
 
-/** One process, as the kernel tells. Times in clock ticks. */
-export interface ProcessStat {
-  readonly pid: number
-  readonly parent: number
-  readonly group: number
-  readonly session: number
-  /** One letter: Z and X are dead, T is stopped. */
-  readonly state: string
-  readonly startTime: string
-  readonly cpuTicks: number
-  readonly residentPages: number
-}
+/** Names one process for good: a pid alone may be given to another one later. */
+export type ProcessKey = Pick<ProcessStat, 'pid' | 'startTime'>
 
-const linux = process.platform === 'linux'
 let knownBootId: string | undefined
 
 /** Changes with each boot of the machine; records of another boot speak of processes that are gone. */
 export function bootId(): string {
-  knownBootId ??= linux ? readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim() : darwinBootId()
+  knownBootId ??= onLinux ? readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim() : darwinBootId()
   return knownBootId
 }
 
 /** Undefined when there is no such process. */
 export function statOf(pid: number): ProcessStat | undefined {
-  return linux ? linuxStat(pid) : darwinStat(pid)
+  return onLinux ? linuxStat(pid) : darwinStat(pid)
 }
 
-/** The recorded process itself is alive: pid, start time and boot id all match. A zombie is dead. */
-export function isAlive(record: Pick<PidRecord, 'pid' | 'startTime' | 'bootId'>): boolean {
-  if (record.bootId !== bootId()) return false
-  const stat = statOf(record.pid)
-  return stat !== undefined && stat.startTime === record.startTime && !isDead(stat)
-}
-
+/** A zombie is dead. */
 export const isDead = (stat: ProcessStat): boolean => stat.state === 'Z' || stat.state === 'X'
+
+/** This very process is alive. */
+export function isStill(target: ProcessKey): boolean {
+  const now = statOf(target.pid)
+  return now !== undefined && now.startTime === target.startTime && !isDead(now)
+}
+
+/** The recorded process itself is alive: pid, start time and boot id all match. */
+export function isAlive(record: Pick<PidRecord, 'pid' | 'startTime' | 'bootId'>): boolean {
+  return record.bootId === bootId() && isStill(record)
+}
 
 /** Whether a process works for this run directory: its wrapper, its pump, or its agent just before it became one. */
 export function worksFor(pid: number, runPath: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(runPath)
-  } catch {
-    return false
-  }
+  return readProc(`/proc/${pid}/cmdline`)?.toString('utf8').split('\0').includes(runPath) ?? false
 }
 
-function linuxStat(pid: number): ProcessStat | undefined {
-  let text: string
+/** Signals this very process, or with `group` the group of that number. False when it is gone or not ours to signal. */
+export function signalExactly(target: ProcessKey, signal: NodeJS.Signals, group = 0): boolean {
+  if (!isStill(target)) return false
   try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return process.kill(group === 0 ? target.pid : -group, signal)
   } catch {
-    return undefined
-  }
-  // The name in the second field may hold anything, brackets included.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  const number = (at: number) => Number(fields[at - 3])
-  return {
-    pid,
-    state: fields[0] ?? 'X',
-    parent: number(4),
-    group: number(5),
-    session: number(6),
-    startTime: fields[19] ?? '',
-    cpuTicks: number(14) + number(15) + number(16) + number(17),
-    residentPages: number(24),
+    return false
   }
 }

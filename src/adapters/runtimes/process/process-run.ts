@@ -5,8 +5,8 @@ import type { Logger } from '../../../kernel/logger.ts'
 import type { Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
 import type { RunWatch } from './exits.ts'
 import { handleOf } from './handle.ts'
-import { bootId, isAlive, worksFor } from './identity.ts'
-import { type ProcessTree, signalExactly } from './process-tree.ts'
+import { bootId, isAlive, signalExactly, worksFor } from './identity.ts'
+import type { ProcessTree } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 import { Stop } from './stop.ts'
 import { usageOf } from './usage.ts'
@@ -58,7 +58,7 @@ export class ProcessRun implements Run {
   /** Reads the records and the kernel's table again; the end, once seen, is final. */
   look(): void {
     if (this.#known) return
-    const exit = judge(this.#context.directory, this.#context.record)
+    const exit = this.#judge()
     if (!exit) return
     this.#known = exit
     const { watch, directory, reapOnExit, ended } = this.#context
@@ -67,6 +67,17 @@ export class ProcessRun implements Run {
     this.#exit.resolve(exit)
     ended()
     if (reapOnExit && !this.#stop) this.#reap()
+  }
+
+  /** What cannot be read now is looked at again with the next sweep; it never makes a run dead. */
+  #judge(): Exit | undefined {
+    const { directory, record, logger, clock } = this.#context
+    try {
+      return judge(directory, record, clock.now())
+    } catch (error) {
+      logger.warn({ runId: this.handle.runId, reason: reasonOf(error) }, 'the records of a run cannot be read')
+      return undefined
+    }
   }
 
   #reap(): void {
@@ -125,13 +136,13 @@ const signalNames = new Map(
 )
 
 /** How the run ended, as far as it is on record; undefined while its main process lives or its wrapper has yet to write. */
-function judge(directory: RunDirectory, record: PidRecord | null): Exit | undefined {
+function judge(directory: RunDirectory, record: PidRecord | null, now: number): Exit | undefined {
   if (record && isAlive(record)) return undefined
   const ended = endOf(directory, record)
   if (ended) return ended
   if (record && record.bootId === bootId() && worksFor(record.wrapperPid, directory.path)) return undefined
   // The wrapper may have written between the two looks, and gone.
-  return endOf(directory, record) ?? giveUp(directory, record)
+  return endOf(directory, record) ?? giveUp(directory, record, now)
 }
 
 function endOf(directory: RunDirectory, record: PidRecord | null): Exit | undefined {
@@ -144,10 +155,9 @@ function endOf(directory: RunDirectory, record: PidRecord | null): Exit | undefi
   return signal === undefined ? { kind: 'exited', ...exit } : { kind: 'signalled', signal, ...exit }
 }
 
-function giveUp(directory: RunDirectory, record: PidRecord | null): Exit {
+function giveUp(directory: RunDirectory, record: PidRecord | null, now: number): Exit {
   const reason =
     record && record.bootId !== bootId() ? 'the machine was restarted' : 'it ended while its wrapper was gone, so the exit code is unknown'
   directory.declareLost(reason)
-  const lost = directory.lost()
-  return { kind: 'lost', reason, at: lost?.at ?? Date.now() }
+  return { kind: 'lost', reason, at: directory.lost()?.at ?? now }
 }

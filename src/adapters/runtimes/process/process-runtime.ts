@@ -5,7 +5,8 @@ import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime } from '../../
 import { AgentRuns } from './agent-runs.ts'
 import { checkHost, findSetsid } from './check.ts'
 import { RunWatch } from './exits.ts'
-import { checkId, handleOf, runIdOf } from './handle.ts'
+import { checkId, handleOf, isSafeId, runIdOf } from './handle.ts'
+import { isAlive } from './identity.ts'
 import { type Launched, launch, startFailed, wrapperCodes } from './launch.ts'
 import { readLogs } from './log-reader.ts'
 import { type ProcessRuntimeOptions, type Settings, settingsOf } from './options.ts'
@@ -62,7 +63,7 @@ class ProcessRuntime implements Runtime {
 
   async list(): Promise<RunHandle[]> {
     return readdirSync(this.#settings.dir)
-      .filter((name) => !name.startsWith('.') && new RunDirectory(this.#settings.dir, name).claimed())
+      .filter((name) => isSafeId(name) && new RunDirectory(this.#settings.dir, name).claimed())
       .map(handleOf)
   }
 
@@ -79,7 +80,7 @@ class ProcessRuntime implements Runtime {
   async forget(agentId: string): Promise<void> {
     const runs = this.#runs.of(agentId)
     for (const { runId } of runs)
-      if (this.#live.has(runId) || this.#opening.has(runId))
+      if (this.#isLive(runId))
         throw new RegentError('ILLEGAL_STATE', `run ${runId} of this agent is still alive`, { hint: 'Stop the agent first.' })
     for (const { runId } of runs) new RunDirectory(this.#settings.dir, runId).remove()
     rmSync(this.#runs.dirOf(agentId), { recursive: true, force: true })
@@ -175,10 +176,17 @@ class ProcessRuntime implements Runtime {
 
   #prune(agentId: string): void {
     try {
-      this.#runs.prune(agentId, (runId) => this.#live.has(runId) || this.#opening.has(runId))
+      this.#runs.prune(agentId, (runId) => this.#isLive(runId))
     } catch (error) {
       this.#settings.logger.warn({ agentId, reason: reasonOf(error) }, 'old logs could not be tidied up')
     }
+  }
+
+  /** Also of runs that nobody has adopted yet. */
+  #isLive(runId: string): boolean {
+    if (this.#live.has(runId) || this.#opening.has(runId)) return true
+    const record = new RunDirectory(this.#settings.dir, runId).pid()
+    return record !== undefined && isAlive(record)
   }
 
   #refuseWhenClosed(): void {

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import { isDead, type ProcessStat, statOf } from './identity.ts'
+import { isDead, type ProcessKey, statOf } from './identity.ts'
+import { onLinux, type ProcessStat, readProc, readProcLink } from './proc.ts'
 
 /** All processes of this machine that we may see, at about one moment. */
 export interface Snapshot {
@@ -9,8 +10,7 @@ export interface Snapshot {
   readonly marked: ReadonlyMap<string, readonly ProcessStat[]>
 }
 
-const SLICE = 64
-const linux = process.platform === 'linux'
+const SLICE = 128
 
 /** Looks at /proc in small slices, so that Regent stays responsive. Callers that ask at the same time share one look. */
 export class ProcessTree {
@@ -46,14 +46,11 @@ export class ProcessTree {
   }
 }
 
-/** Names one process for good: a pid alone may be given to another one later. */
-export type ProcessKey = Pick<ProcessStat, 'pid' | 'startTime'>
-
 /**
  * Live processes of one run: those known, what carries the run's mark, who shares the main process's session or group with one of
  * these, and all their descendants. The number of a session counts only while a process known to be of the run holds it.
  */
-export function membersOf(snapshot: Snapshot, runId: string, main: number, known: Iterable<ProcessKey>): ProcessStat[] {
+export function membersOf(snapshot: Snapshot, runId: string, main: number | null, known: Iterable<ProcessKey>): ProcessStat[] {
   const found = new Map<number, ProcessStat>()
   const take = (stat: ProcessStat | undefined) => stat && !isDead(stat) && found.set(stat.pid, stat)
   for (const { pid, startTime } of known) {
@@ -61,8 +58,9 @@ export function membersOf(snapshot: Snapshot, runId: string, main: number, known
     if (stat?.startTime === startTime) take(stat)
   }
   for (const stat of snapshot.marked.get(runId) ?? []) take(stat)
-  const anchored = [...found.values()].some((stat) => stat.session === main || stat.group === main)
-  if (anchored) for (const stat of snapshot.processes.values()) if (stat.session === main || stat.group === main) take(stat)
+  const together = (stat: ProcessStat) => main !== null && (stat.session === main || stat.group === main)
+  if ([...found.values()].some(together)) for (const stat of snapshot.processes.values()) if (together(stat)) take(stat)
+  if (found.size === 0) return []
   const children = Map.groupBy(snapshot.processes.values(), (stat) => stat.parent)
   const open = [...found.keys()]
   for (let pid = open.pop(); pid !== undefined; pid = open.pop())
@@ -76,41 +74,32 @@ export function membersOf(snapshot: Snapshot, runId: string, main: number, known
 
 /** Which still have the pipe that `reader` reads from as their standard output or error, and are as dispensable as an agent. */
 export function writersTo(reader: number, snapshot: Snapshot): ProcessStat[] {
-  const pipe = linkOf(reader, 0)
+  const pipe = readProcLink(`/proc/${reader}/fd/0`)
   if (pipe === undefined || !pipe.startsWith('pipe:')) return []
-  const writes = (pid: number) => linkOf(pid, 1) === pipe || linkOf(pid, 2) === pipe
+  const writes = (pid: number) => readProcLink(`/proc/${pid}/fd/1`) === pipe || readProcLink(`/proc/${pid}/fd/2`) === pipe
   return [...snapshot.processes.values()].filter((stat) => !isDead(stat) && writes(stat.pid) && dispensable(stat.pid))
 }
 
-/** Signals this very process, or with `group` its whole group too, or nothing. False when it is gone or not ours to signal. */
-export function signalExactly(target: ProcessKey, signal: NodeJS.Signals, group = 0): boolean {
-  if (!isStill(target)) return false
-  try {
-    return process.kill(group === 0 ? target.pid : -group, signal)
-  } catch {
-    return false
-  }
-}
-
-export function isStill(target: ProcessKey): boolean {
-  const now = statOf(target.pid)
-  return now !== undefined && now.startTime === target.startTime && !isDead(now)
+/** Every agent raises its own oom_score_adj, and what it starts inherits it; nobody else who may have opened the pipe does. */
+function dispensable(pid: number): boolean {
+  return Number(readProc(`/proc/${pid}/oom_score_adj`)?.toString('latin1') ?? 0) >= 500
 }
 
 async function look(marks: boolean): Promise<Snapshot> {
   const processes = new Map<number, ProcessStat>()
   const marked = new Map<string, ProcessStat[]>()
-  if (!linux) return { processes, marked }
+  if (!onLinux) return { processes, marked }
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
-  for (let at = 0; at < pids.length; at += SLICE) {
-    if (at > 0) await turn()
-    for (const pid of pids.slice(at, at + SLICE)) {
-      const stat = statOf(pid)
-      if (!stat) continue
-      processes.set(pid, stat)
-      const mark = marks && !isDead(stat) ? markOf(pid) : undefined
-      if (mark !== undefined) marked.set(mark, [...(marked.get(mark) ?? []), stat])
-    }
+  for (const [at, pid] of pids.entries()) {
+    if (at % SLICE === SLICE - 1) await turn()
+    const stat = statOf(pid)
+    if (!stat) continue
+    processes.set(pid, stat)
+    const mark = marks && !isDead(stat) ? markOf(pid) : undefined
+    if (mark === undefined) continue
+    const those = marked.get(mark)
+    if (those) those.push(stat)
+    else marked.set(mark, [stat])
   }
   return { processes, marked }
 }
@@ -118,32 +107,11 @@ async function look(marks: boolean): Promise<Snapshot> {
 const MARK = Buffer.from('REGENT_RUN_ID=')
 
 function markOf(pid: number): string | undefined {
-  let environment: Buffer
-  try {
-    environment = readFileSync(`/proc/${pid}/environ`)
-  } catch {
-    return undefined
-  }
+  const environment = readProc(`/proc/${pid}/environ`)
+  if (!environment) return undefined
   let at = environment.indexOf(MARK)
   while (at > 0 && environment[at - 1] !== 0) at = environment.indexOf(MARK, at + 1)
   if (at === -1) return undefined
   const end = environment.indexOf(0, at)
-  return environment.toString('utf8', at + MARK.length, end === -1 ? undefined : end)
-}
-
-/** Every agent raises its own oom_score_adj, and what it starts inherits it; nobody else who may have opened the pipe does. */
-function dispensable(pid: number): boolean {
-  try {
-    return Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1')) >= 500
-  } catch {
-    return false
-  }
-}
-
-function linkOf(pid: number, descriptor: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${descriptor}`)
-  } catch {
-    return undefined
-  }
+  return environment.toString('utf8', at + MARK.length, end === -1 ? environment.length : end)
 }

@@ -1,7 +1,7 @@
 import type { RunWatch } from './exits.ts'
-import { isAlive, worksFor } from './identity.ts'
+import { isAlive, signalExactly, worksFor } from './identity.ts'
 import type { Settings } from './options.ts'
-import { membersOf, type ProcessTree, signalExactly } from './process-tree.ts'
+import { membersOf, type ProcessTree } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 
 const GRACE_MS = 1000
@@ -40,7 +40,7 @@ export async function awaitPid(settings: Settings, watch: RunWatch, tree: Proces
 
 async function someoneWorksFor(tree: ProcessTree, directory: RunDirectory): Promise<boolean> {
   const snapshot = await tree.full()
-  if (membersOf(snapshot, directory.runId, 0, []).length > 0) return true
+  if (membersOf(snapshot, directory.runId, null, []).length > 0) return true
   return [...snapshot.processes.keys()].some((pid) => worksFor(pid, directory.path))
 }
 

@@ -76,8 +76,9 @@ export class RunDirectory {
     return record && { reason: record.text.trim() || 'lost', at: record.at }
   }
 
+  /** Lasts, unless the directory itself is gone. */
   declareLost(reason: string): void {
-    writeFileSync(this.file('lost'), `${reason}\n`, { mode: 0o600 })
+    if (existsSync(this.path)) writeFileSync(this.file('lost'), `${reason}\n`, { mode: 0o600 })
   }
 
   offerLink(link: LinkInfo): void {

@@ -1,6 +1,7 @@
 import type { Exit } from '../../../ports/runtime.ts'
-import { isAlive, type ProcessStat, statOf, worksFor } from './identity.ts'
-import { isStill, membersOf, type ProcessTree, signalExactly, writersTo } from './process-tree.ts'
+import { isAlive, isStill, signalExactly, statOf, worksFor } from './identity.ts'
+import type { ProcessStat } from './proc.ts'
+import { membersOf, type ProcessTree, writersTo } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 
 export interface StopTarget {
@@ -54,12 +55,13 @@ export class Stop {
 
   async #run(): Promise<readonly number[]> {
     // Of a run whose main process is gone only the marks tell what is left.
-    await this.#find(this.#known.size === 0)
+    const gone = this.#known.size === 0
+    const found = await this.#find(gone)
     if (this.#signal !== 'SIGKILL') {
       this.#send(this.#signal)
       await this.#grace()
     }
-    await this.#killAll()
+    await this.#killAll(gone && found.length === 0 ? 1 : 0)
     await this.#target.exited
     await this.#killWriters()
     return this.#left().map(({ pid }) => pid)
@@ -67,20 +69,21 @@ export class Stop {
 
   /** Waits for everything known to end, at most until the deadline. */
   async #grace(): Promise<void> {
-    const { clock, exited, look } = this.#target
+    const { clock, exited, look, record } = this.#target
     let pause: number = POLL_MS.first
-    for (let rest = this.#rest(); rest > 0 && this.#left().length > 0; rest = this.#rest()) {
-      const waits = [clock.sleep(Math.min(pause, rest)), this.#hardened.promise]
-      await Promise.race(this.#left().length > 1 ? waits : [...waits, exited])
+    for (let left = this.#left(); left.length > 0 && this.#rest() > 0; left = this.#left()) {
+      const waits = [clock.sleep(Math.min(pause, this.#rest())), this.#hardened.promise]
+      await Promise.race(left.some(({ pid }) => pid === record?.pid) ? [...waits, exited] : waits)
       pause = Math.min(pause * 2, POLL_MS.last)
       look()
     }
   }
 
-  async #killAll(): Promise<void> {
+  /** KILL until two looks in a row, `empty` ones included, find nothing, or the time for it is over. */
+  async #killAll(empty: number): Promise<void> {
     const { clock, look } = this.#target
     const until = clock.elapsed() + KILL_MS
-    for (let empty = 0; empty < 2; ) {
+    while (empty < 2) {
       const found = await this.#find(true)
       empty = found.length === 0 ? empty + 1 : 0
       if (found.length > 0) {
@@ -96,10 +99,9 @@ export class Stop {
   /** Whoever still has the run's own output pipe was started by it, whatever it did with its session and environment. */
   async #killWriters(): Promise<void> {
     const { clock, directory, record, tree } = this.#target
-    const pump = record && { pid: record.pumpPid }
-    for (let round = 0; pump && round < 20 && worksFor(pump.pid, directory.path); round += 1) {
+    for (let round = 0; record && round < 20 && worksFor(record.pumpPid, directory.path); round += 1) {
       if (round > 0) {
-        const writers = writersTo(pump.pid, await tree.stats()).filter((stat) => !worksFor(stat.pid, directory.path))
+        const writers = writersTo(record.pumpPid, await tree.stats()).filter((stat) => !worksFor(stat.pid, directory.path))
         this.#know(writers)
         for (const writer of writers) signalExactly(writer, 'SIGKILL')
       }
@@ -110,7 +112,7 @@ export class Stop {
   async #find(marks: boolean): Promise<ProcessStat[]> {
     const { directory, record, tree } = this.#target
     const snapshot = await (marks ? tree.full() : tree.stats())
-    const found = membersOf(snapshot, directory.runId, record?.pid ?? 0, this.#known.values())
+    const found = membersOf(snapshot, directory.runId, record?.pid ?? null, this.#known.values())
     this.#know(found)
     return found
   }
