@@ -57,7 +57,7 @@ export async function compose(config: Config, home: Home, secrets: Secrets, logg
     baseEnv: config.baseEnv,
     teamEnv: config.teamEnv,
     secrets,
-    stateDir: (agentId) => join(home.agents, agentId),
+    stateDir: (agentId) => join(home.paths.agents, agentId),
     logger,
     clock,
   })
@@ -100,7 +100,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
 
 async function openRuntime(config: Config, home: Home, logger: Logger): Promise<Runtime> {
   const { createProcessRuntime } = await import('./adapters/runtimes/process/process-runtime.ts')
-  return createProcessRuntime({ dir: home.runs, agentsDir: home.agents, clock: systemClock, logger, logs: config.logs })
+  return createProcessRuntime({ dir: home.paths.runs, agentsDir: home.paths.agents, clock: systemClock, logger, logs: config.logs })
 }
 
 async function openBus(config: Config, logger: Logger): Promise<Bus> {

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { type Home, openHome } from './adapters/home/home.ts'
 import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
 import { type Composed, compose, createLogger } from './compose.ts'
@@ -15,7 +14,7 @@ import type { Logger } from './kernel/logger.ts'
 /** Serves Regent until SIGTERM or SIGINT; agents live on. Rejects when it cannot be started. */
 export async function serve(config: Config): Promise<void> {
   const home = await openHome({ dir: config.home })
-  const secrets = await createFileSecrets({ dir: join(home.dir, 'secrets') })
+  const secrets = await createFileSecrets({ dir: home.paths.secrets })
   const hidden = new Set([home.token, config.models.anthropicKey, config.models.openaiKey].filter((value) => value !== undefined))
   const logger = createLogger(config, () => new Set([...hidden, ...secrets.values()]))
   watchForBugs(logger)
