@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../kernel/clock.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Gate } from '../shared/gate.ts'
 import type { UpgradeDoor } from '../shared/upgrade.ts'
-import { docsPage } from './docs.ts'
+import { docsRoutes } from './docs.ts'
 import { answerClientError, problemHandler } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { parseBody } from './json-body.ts'
@@ -35,7 +35,7 @@ export interface HttpServerOptions {
   readonly version: string
   readonly clock?: Clock
   readonly limits?: Partial<HttpLimits>
-  /** false: no /docs. */
+  /** false: no page at /docs. */
   readonly docs?: boolean
   /** Doors that take connections over, by path (`/link`). They are closed with the server. */
   readonly upgrades?: ReadonlyMap<string, UpgradeDoor>
@@ -82,7 +82,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   nativeApi(app, { core, shutdown, limits, logger })
   managerApi(app, { core, shutdown, logger })
   healthRoutes(app, { core, auth: gate.auth, version, clock, logger })
-  if (options.docs !== false) docsPage(app, version)
+  docsRoutes(app, version, options.docs !== false)
   app.addHook('preClose', async () => {
     shutdown.begin(servers.cut)
     await Promise.all([...upgrades.values()].map((door) => door.close()))

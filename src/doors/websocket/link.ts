@@ -109,8 +109,9 @@ function serveLink(ws: WebSocket, run: { readonly agentId: string; readonly runI
     },
     close: (reason) => close(codes.normal, reason),
   })
-  const take = frameQueue(ws, session, limits.queue, (code, reason) => {
-    log.warn({ code, reason }, 'a link is closed for what its runner sent')
+  const take = frameQueue(ws, session, limits.queue, (code, reason, error) => {
+    const told = error === undefined ? reason : withoutSecrets(reasonOf(error))
+    log.warn({ code, reason: told }, 'a link is closed: a frame could not be taken')
     close(code, reason)
   })
   const stopPings = keepAlive(ws, clock, limits)
@@ -126,15 +127,15 @@ function serveLink(ws: WebSocket, run: { readonly agentId: string; readonly runI
  * Hands frames to the session one after the other. While more than `most` wait, the socket is not read. The first frame that
  * cannot be taken ends it: those after it are not handled.
  */
-function frameQueue(ws: WebSocket, session: LinkSession, most: number, refuse: (code: number, reason: string) => void) {
+function frameQueue(ws: WebSocket, session: LinkSession, most: number, refuse: (code: number, reason: string, error?: unknown) => void) {
   const waiting: FromRunner[] = []
   let working = false
   let over = false
-  const end = (code: number, reason: string): void => {
+  const end = (code: number, reason: string, error?: unknown): void => {
     if (over) return
     over = true
     waiting.length = 0
-    refuse(code, reason)
+    refuse(code, reason, error)
   }
   const work = async (): Promise<void> => {
     working = true
@@ -142,7 +143,7 @@ function frameQueue(ws: WebSocket, session: LinkSession, most: number, refuse: (
       try {
         await session.receive(frame)
       } catch (error) {
-        end(codes.failed, error instanceof RegentError ? `${error.code}: ${error.message}` : 'the frame could not be taken')
+        end(codes.failed, error instanceof RegentError ? `${error.code}: ${error.message}` : 'the frame could not be taken', error)
       }
       if (ws.isPaused && waiting.length < most / 2) ws.resume()
     }
