@@ -1,0 +1,55 @@
+import { type FieldError, RegentError, reasonOf } from '../../kernel/errors.ts'
+import { isObject } from '../../kernel/json.ts'
+
+/** An agent as a file gives it; the server checks it whole. */
+export type WrittenAgent = Record<string, unknown> & { readonly kind: string; readonly name: string; readonly owner?: string }
+
+/**
+ * The agents of a JSON or YAML text: one, a list of them, or several YAML documents; each in the native form or as the manager API
+ * takes it (`username`, `name`, `subagents`, `json_config`, `initial_task`). `file` opens the messages.
+ */
+export async function readAgents(text: string, file: string): Promise<WrittenAgent[]> {
+  const documents = /^\s*[[{]/.test(text) ? [parseJson(text, file)] : await parseYaml(text, file)
+  const agents = documents.flat().filter((agent) => agent !== null && agent !== undefined)
+  if (agents.length === 0)
+    throw new RegentError('INVALID', `${file} holds no agent`, { hint: 'a file of an agent has at least kind and name' })
+  return agents.map((agent, index) => nativeForm(agent, agents.length === 1 ? file : `${file}, agent ${index + 1}`))
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new RegentError('INVALID', `${file} is not JSON: ${reasonOf(error)}${placeIn(text, reasonOf(error))}`, { cause: error })
+  }
+}
+
+/** V8 tells a position only sometimes, and then not always the line. */
+function placeIn(text: string, reason: string): string {
+  const position = /position (\d+)(?! \(line)/.exec(reason)?.[1]
+  if (position === undefined) return ''
+  const before = text.slice(0, Number(position)).split('\n')
+  return ` (line ${before.length} column ${(before.at(-1)?.length ?? 0) + 1})`
+}
+
+async function parseYaml(text: string, file: string): Promise<unknown[]> {
+  const { parseAllDocuments } = await import('yaml')
+  const parsed = parseAllDocuments(text)
+  const documents = Array.isArray(parsed) ? parsed : []
+  const problem = documents.flatMap(({ errors }) => errors)[0]
+  if (problem) {
+    const { line, col } = problem.linePos?.[0] ?? { line: 1, col: 1 }
+    throw new RegentError('INVALID', `${file}:${line}:${col}: ${problem.message}`, { cause: problem })
+  }
+  return documents.map((document) => document.toJS({ maxAliasCount: 100 }))
+}
+
+function nativeForm(agent: unknown, where: string): WrittenAgent {
+  if (!isObject(agent)) throw new RegentError('INVALID', `${where} is not an object with the fields of an agent`)
+  const { username, ...rest } = agent
+  const owner = agent.owner ?? username
+  const kind = agent.kind ?? (agent.command === undefined ? 'team' : 'command')
+  const missing: FieldError[] = typeof agent.name === 'string' ? [] : [{ path: 'name', message: 'is missing' }]
+  if (missing.length > 0) throw new RegentError('INVALID', `${where}: name is missing`, { fields: missing })
+  return { ...rest, kind, ...(owner === undefined ? {} : { owner }) } as WrittenAgent
+}

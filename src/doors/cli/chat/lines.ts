@@ -1,0 +1,72 @@
+import { createInterface } from 'node:readline'
+
+/** Lines of a person, or of a pipe. The newest question gets the next line; an older one is asked again after it. */
+export interface Lines {
+  /** Undefined at the end of the input, and when the signal aborts. */
+  next(question: string, signal?: AbortSignal): Promise<string | undefined>
+  /** Prints without breaking the question that stands on the screen. */
+  write(text: string): void
+  /** Ctrl-C on a terminal. */
+  onInterrupt(listener: () => void): void
+  readonly isTerminal: boolean
+  close(): void
+}
+
+interface Waiter {
+  readonly question: string
+  readonly give: (line: string | undefined) => void
+}
+
+export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Lines {
+  const isTerminal = input.isTTY === true && output.isTTY === true
+  const reader = createInterface({ input, output: isTerminal ? output : undefined, terminal: isTerminal })
+  const unread: string[] = []
+  const waiters: Waiter[] = []
+  let isOver = false
+  const ask = () => {
+    const waiter = waiters.at(-1)
+    if (!waiter || !isTerminal) return
+    reader.setPrompt(waiter.question)
+    reader.prompt()
+  }
+  const settle = (line: string | undefined) => {
+    const waiter = waiters.pop()
+    if (waiter) waiter.give(line)
+    else if (line !== undefined) unread.push(line)
+    if (unread.length > 1000) reader.pause()
+    ask()
+  }
+  reader.on('line', settle)
+  reader.on('close', () => {
+    isOver = true
+    while (waiters.length > 0) waiters.pop()?.give(undefined)
+  })
+  return {
+    isTerminal,
+    next(question, signal) {
+      const line = unread.shift()
+      if (line !== undefined || isOver || signal?.aborted) return Promise.resolve(line)
+      const { promise, resolve } = Promise.withResolvers<string | undefined>()
+      const waiter: Waiter = { question, give: resolve }
+      waiters.push(waiter)
+      signal?.addEventListener('abort', () => {
+        const at = waiters.indexOf(waiter)
+        if (at === -1) return
+        waiters.splice(at, 1)
+        resolve(undefined)
+        if (isTerminal) output.write('\r\x1b[K')
+        ask()
+      })
+      reader.resume()
+      ask()
+      return promise
+    },
+    write(text) {
+      const isAsking = isTerminal && waiters.length > 0
+      output.write(isAsking ? `\r\x1b[K${text}` : text)
+      if (isAsking) reader.prompt(true)
+    },
+    onInterrupt: (listener) => void reader.on('SIGINT', listener),
+    close: () => reader.close(),
+  }
+}

@@ -1,0 +1,93 @@
+import type { EventView } from '../../../contract/events.ts'
+import type { Paint } from '../output/terminal.ts'
+import { clean, cleanLines, cut } from '../output/text.ts'
+
+export interface Delta {
+  readonly author: string
+  readonly text: string
+}
+
+/**
+ * Writes what an agent says as it comes. Pieces of one author are shown at once; while that one speaks, the others' answers wait
+ * until they are whole, so that two never mix.
+ */
+export class Transcript {
+  readonly #write: (text: string) => void
+  readonly #paint: Paint
+  #speaker: string | undefined
+  #spoken = ''
+
+  constructor(write: (text: string) => void, paint: Paint) {
+    this.#write = write
+    this.#paint = paint
+  }
+
+  delta({ author, text }: Delta): void {
+    if (this.#speaker === undefined) {
+      this.#speaker = author
+      this.#spoken = ''
+      this.#write(this.#label(author))
+    }
+    if (this.#speaker !== author) return
+    this.#spoken += text
+    this.#write(cleanLines(text))
+  }
+
+  /** A `message.sent` event. */
+  said(data: EventView['data']): void {
+    const author = String(data.author ?? 'agent')
+    const { content } = data
+    const text = typeof content === 'string' ? content : JSON.stringify(content)
+    if (data.type === 'assistant') this.#answer(author, text, data.truncated === true)
+    else if (data.type === 'tool_call') this.#aside(`${author} calls ${callText(content)}`)
+    else if (data.type === 'tool_result') this.#aside(`${author} got ${resultText(content)}`)
+    else if (data.type !== 'user') this.#aside(text)
+  }
+
+  /** One line of its own, from Regent rather than the agent. */
+  note(text: string): void {
+    this.#endLine()
+    this.#write(`${this.#paint('dim', clean(text))}\n`)
+  }
+
+  /** The turn is over: nothing more of it will come. */
+  end(): void {
+    this.#endLine()
+  }
+
+  #answer(author: string, text: string, isCut: boolean): void {
+    const wasShown = this.#speaker === author && (isCut || this.#spoken.trim() === text.trim())
+    this.#endLine(author)
+    if (!wasShown) this.#write(`${this.#label(author)}${cleanLines(text).trimEnd()}\n`)
+  }
+
+  #aside(text: string): void {
+    this.#endLine()
+    this.#write(`${this.#paint('dim', `  ${cut(clean(text), 300)}`)}\n`)
+  }
+
+  #endLine(author = this.#speaker): void {
+    if (this.#speaker === undefined || this.#speaker !== author) return
+    this.#write(this.#spoken.endsWith('\n') ? '' : '\n')
+    this.#speaker = undefined
+    this.#spoken = ''
+  }
+
+  #label(author: string): string {
+    return `${this.#paint('cyan', `${clean(author)}>`)} `
+  }
+}
+
+function callText(content: unknown): string {
+  const { tool_name, tool_args } = (content ?? {}) as { tool_name?: unknown; tool_args?: unknown }
+  return `${tool_name ?? 'a tool'} ${JSON.stringify(tool_args ?? {})}`
+}
+
+/** Results hold MCP content: texts of blocks, or anything. */
+function resultText(content: unknown): string {
+  const { content: inner, isError } = (content ?? {}) as { content?: unknown; isError?: unknown }
+  const texts = Array.isArray(inner)
+    ? inner.map((block) => (block as { text?: unknown } | null)?.text ?? JSON.stringify(block))
+    : [JSON.stringify(inner ?? content)]
+  return `${isError === true ? 'an error: ' : ''}${texts.join(' ')}`
+}

@@ -1,0 +1,39 @@
+import type { CliContext } from './doors/cli/context.ts'
+import { verbIndex } from './doors/cli/word.ts'
+
+const { env } = process
+const argv = process.argv.slice(2)
+const cwd = process.cwd()
+
+const context: CliContext = {
+  env,
+  cwd,
+  version: async () => (await import('./config/version.ts')).version,
+  locateHome: async (flags) => (await import('./config/locate.ts')).locateHome(flags, env, cwd),
+  async config() {
+    const [{ inspectConfig }, { jsonSchema, settings }] = await Promise.all([import('./config/load.ts'), import('./config/schema.ts')])
+    return { inspect: (flags) => inspectConfig({ flags, env, cwd }), jsonSchema, settings }
+  },
+}
+
+const wantsHelp = argv.includes('--help') || argv.includes('-h')
+const verb = verbIndex(argv)
+process.exitCode = argv[verb] === 'serve' && !wantsHelp ? await serve(argv.toSpliced(verb, 1)) : await command()
+
+async function command(): Promise<number> {
+  return (await import('./doors/cli/regent.ts')).runCli(argv, context)
+}
+
+/** Resolves when the server has closed; what is wrong with the configuration is told as the CLI tells it. */
+async function serve(args: readonly string[]): Promise<number> {
+  try {
+    const [{ parseServeFlags }, { loadConfig }] = await Promise.all([import('./config/flags.ts'), import('./config/load.ts')])
+    const config = loadConfig({ flags: parseServeFlags(args), env, cwd })
+    await (await import('./serve.ts')).serve(config)
+    return 0
+  } catch (error) {
+    const { exitCodeOf, failureText } = await import('./doors/cli/failure.ts')
+    process.stderr.write(`${failureText(error, (_, text) => text)}\n`)
+    return exitCodeOf(error)
+  }
+}
