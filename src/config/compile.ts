@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import type { Config } from './config.ts'
-import { defaultHome, type Env } from './locate.ts'
+import { defaultHome } from './locate.ts'
 import type { WrittenConfig } from './schema.ts'
+import type { Env } from './source.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 /** The variables that 000's README names, with those that mean the same or belong to them. */

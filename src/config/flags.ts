@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { RegentError, systemCode } from '../kernel/errors.ts'
 import { nearest } from '../kernel/nearest.ts'
-import type { Flags } from './locate.ts'
 import { settings } from './schema.ts'
+import type { Flags } from './source.ts'
 
 /** The options of `regent serve`; throws BAD_REQUEST for what is none. */
 export function parseServeFlags(args: readonly string[]): Flags {

@@ -1,19 +1,10 @@
 import { join, resolve } from 'node:path'
-import type { FieldError } from '../kernel/errors.ts'
-import { RegentError } from '../kernel/errors.ts'
+import { type FieldError, RegentError } from '../kernel/errors.ts'
 import { nearest } from '../kernel/nearest.ts'
-import { CONFIG_FILE, type Env, type Flags } from './locate.ts'
 import { type Setting, settings } from './schema.ts'
+import { CONFIG_FILE, type ConfigSource, DOTENV_FILE, type Env, type Flags } from './source.ts'
 import { readToml } from './toml.ts'
-import { DOTENV_FILE, readIfThere, substitute } from './variables.ts'
-
-export interface ConfigSource {
-  /** Options of the command line by name, without dashes. */
-  readonly flags: Flags
-  readonly env: Env
-  /** Absolute; relative paths of flags and variables start here. */
-  readonly cwd: string
-}
+import { readIfThere, substitute } from './variables.ts'
 
 /** One value as it was written, and where. */
 export interface Written {

@@ -2,13 +2,12 @@ import { type FieldError, RegentError } from '../kernel/errors.ts'
 import { nearest } from '../kernel/nearest.ts'
 import { compile } from './compile.ts'
 import type { Config } from './config.ts'
-import { type ConfigSource, readLayers, type Written } from './layers.ts'
+import { readLayers, type Written } from './layers.ts'
 import { projectOf } from './locate.ts'
 import { checkRules } from './rules.ts'
 import { type Setting, settings, writtenConfig } from './schema.ts'
+import type { ConfigSource } from './source.ts'
 import { readDotenv } from './variables.ts'
-
-export type { ConfigSource } from './layers.ts'
 
 /** A setting as it was found; `written` is undefined where nothing was written and there is no default. */
 export interface FoundSetting extends Setting {

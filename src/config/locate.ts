@@ -1,13 +1,7 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { CONFIG_FILE, type Env, type Flags } from './source.ts'
 import { readDotenv, readIfThere, substitute } from './variables.ts'
-
-export type Env = Readonly<Record<string, string | undefined>>
-
-/** What was given on the command line, by option name without dashes. */
-export type Flags = Readonly<Record<string, string | undefined>>
-
-export const CONFIG_FILE = 'regent.toml'
 
 /** `--project` or `REGENT_PROJECT`, default the working directory; absolute. */
 export const projectOf = (flags: Flags, env: Env, cwd: string): string => resolve(cwd, flags.project || env.REGENT_PROJECT || '.')

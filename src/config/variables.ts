@@ -2,9 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { RegentError, systemCode } from '../kernel/errors.ts'
-import type { Env } from './locate.ts'
-
-export const DOTENV_FILE = '.env'
+import { DOTENV_FILE, type Env } from './source.ts'
 
 /** The project's `.env`; empty where there is none. */
 export function readDotenv(project: string): Env {
