@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import { runnerVariables } from '../../../contract/link.ts'
+import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
 import type { RunSpec } from '../../../ports/runtime.ts'
 import { handoverOf } from './environment.ts'
 import type { RunWatch } from './exits.ts'
 import { bootId } from './identity.ts'
 import { OPEN_FILES, type Settings, WRAPPER_PATH } from './options.ts'
+import { onLinux } from './proc.ts'
 import type { RunDirectory } from './run-directory.ts'
 
 /** `ended`: the wrapper is gone again; what it recorded tells the rest. */
@@ -58,12 +60,16 @@ function lookMeanwhile({ clock }: Settings, watch: RunWatch, look: () => unknown
 }
 
 function spawnWrapper(settings: Settings, watch: RunWatch, directory: RunDirectory, spec: RunSpec, setsid: string): ChildProcess {
-  const { form, content } = handoverOf({ ...spec.env, REGENT_RUN_ID: spec.runId })
+  const { form, content } = handoverOf({
+    ...spec.env,
+    [runnerVariables.runId]: spec.runId,
+    ...(spec.link && { [runnerVariables.runDir]: directory.path }),
+  })
   const library = import.meta.dirname
   const helper = form === 'file' ? [process.execPath, '--disable-warning=ExperimentalWarning', join(library, 'exec-agent.mjs')] : []
   const session = setsid === '' ? [] : [setsid, '--']
   try {
-    const environment = openUnlinked(directory.file('env'), content)
+    const environment = unnamedFile(directory, content)
     try {
       const { maxBytes, keep } = settings.logs
       const numbers = [maxBytes, keep, spec.limits.open_files ?? OPEN_FILES, spec.reapOnExit ? 1 : 0].map(String)
@@ -91,20 +97,43 @@ function spawnWrapper(settings: Settings, watch: RunWatch, directory: RunDirecto
   }
 }
 
-/** A file without a name: it goes when the last process closes it. */
-function openUnlinked(path: string, content: string): number {
-  writeFileSync(path, content, { mode: 0o600 })
+/** Linux: a file that never has a name. */
+const O_TMPFILE = 0o20000000
+
+/** A file without a name, to be read from its start; it goes when the last process closes it. */
+function unnamedFile(directory: RunDirectory, content: string): number {
+  const bytes = Buffer.from(content)
+  const file = onLinux ? openTemporary(directory.path) : openThenUnlink(directory.file(`env-${process.pid}`))
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at)
+  return file
+}
+
+function openTemporary(dir: string): number {
   try {
-    return openSync(path, 'r')
-  } finally {
-    unlinkSync(path)
+    return openSync(dir, O_TMPFILE | constants.O_DIRECTORY | constants.O_RDWR, 0o600)
+  } catch (error) {
+    // Not every file system has them.
+    if (systemCode(error) !== 'EOPNOTSUPP' && systemCode(error) !== 'EISDIR') throw error
+    return openThenUnlink(join(dir, `env-${process.pid}`))
   }
+}
+
+function openThenUnlink(path: string): number {
+  const file = openSync(path, 'w+', 0o600)
+  unlinkSync(path)
+  return file
+}
+
+const hints: Readonly<Record<string, string>> = {
+  ENOSPC: 'Free some space on the disk of the run directories.',
+  EACCES: 'Make the run directories writable for the user that runs Regent.',
+  E2BIG: 'Make the arguments shorter.',
 }
 
 export function startFailed(error: unknown): RegentError {
   if (error instanceof RegentError) return error
   return new RegentError('START_FAILED', `no process could be started: ${reasonOf(error)}`, {
-    hint: 'Stop some agents, or raise the limits on processes and open files (ulimit -u, ulimit -n).',
+    hint: hints[systemCode(error) ?? ''] ?? 'Stop some agents, or raise the limits on processes and open files (ulimit -u, ulimit -n).',
     cause: error,
   })
 }
