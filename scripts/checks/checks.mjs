@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { environment } from './environment.mjs'
 import { layers } from './layers.mjs'
+import { lock } from './lock.mjs'
 import { paths } from './paths.mjs'
 import { run, tool } from './run.mjs'
 import { sizes } from './sizes.mjs'
@@ -31,7 +32,7 @@ async function unused(root) {
 
 const colours = () => (process.stdout.isTTY ? ['--colors=force'] : [])
 
-export const checks = { lint, types, layers, sizes, unused, environment, paths }
+export const checks = { lint, types, layers, sizes, unused, environment, paths, lock }
 
 /** Runs the named checks two at a time and tells of each, in order, as soon as it and those before it have ended. */
 export async function runChecks(names, root, tell) {

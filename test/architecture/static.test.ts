@@ -32,7 +32,14 @@ const planted = plant({
   'src/core/wrong.ts': "export const wrong: number = 'one'\n",
   'src/core/ugly.ts': 'export const   ugly = 1;\n',
   'docs/paths.md': `fine: /app/agents/alice/x, ~/.local, /home/alice/x, https://example.org/work/x\nnot: ${home}\n`,
-  'package-lock.json': '{\n  "resolved": "https://registry.npmjs.org/a",\n  "resolved": "https://packages.example.org/b"\n}\n',
+  'package-lock.json': `{
+  "packages": {
+    "": { "dependencies": { "zod": "1.0.0" }, "devDependencies": { "vitest": "*" } },
+    "node_modules/zod": { "resolved": "https://registry.npmjs.org/a", "optionalDependencies": { "zod-linux": "1", "zod-darwin": "1" } },
+    "node_modules/zod-linux": { "resolved": "https://packages.example.org/b" }
+  }
+}
+`,
 })
 
 describe('the static checks', () => {
@@ -41,11 +48,12 @@ describe('the static checks', () => {
   const tidy = plant({
     'src/main.ts': "console.log('a')\n",
     'package.json': '{ "name": "tidy", "type": "module" }\n',
+    'package-lock.json': '{ "packages": { "": { "name": "tidy" } } }\n',
     'knip.json': '{ "entry": ["src/main.ts"], "project": ["src/**/*.ts"] }\n',
   })
 
   beforeAll(async () => {
-    const all = 'lint,types,sizes,unused,environment,paths'
+    const all = 'lint,types,sizes,unused,environment,paths,lock'
     ;[found, clean] = await Promise.all([check(planted.root, '--only', all), check(tidy.root, '--only', all)])
   })
   afterAll(() => {
@@ -54,12 +62,12 @@ describe('the static checks', () => {
   })
 
   it('pass a tree without breaches', () => {
-    expect(clean.output).toContain('6 passed, 0 failed')
+    expect(clean.output).toContain('7 passed, 0 failed')
     expect(clean.code).toBe(0)
   })
 
   it('go on after a failure, remember each, and count them on the last line', () => {
-    expect(found.lines.at(-1)).toBe('0 passed, 6 failed')
+    expect(found.lines.at(-1)).toBe('0 passed, 7 failed')
     expect(found.code).toBe(1)
   })
 
@@ -82,13 +90,18 @@ describe('the static checks', () => {
 
   it('paths names each place of one machine', () => {
     const places = found.lines.filter((line) => line.includes('names a place')).map((line) => line.split(': ')[0])
-    expect(places).toEqual(['docs/paths.md:2', 'package-lock.json:3'])
+    expect(places).toEqual(['docs/paths.md:2', 'package-lock.json:5'])
   })
 
   it('unused names dead files, exports and dependencies', () => {
     expect(found.output).toMatch(/Unused files[\s\S]*src\/stray\.ts/)
     expect(found.output).toMatch(/Unused exports[\s\S]*dead .*src\/used\.ts/)
     expect(found.output).toMatch(/Unused dependencies[\s\S]*zod/)
+  })
+
+  it('lock names what npm ci would refuse', () => {
+    const refused = found.lines.filter((line) => line.includes('the lock file')).map((line) => line.split(': ')[0])
+    expect(refused).toEqual(['zod is * in package.json and 1.0.0 in the lock file', 'zod-darwin is not in the lock file'])
   })
 
   it('types and lint name the file', () => {
