@@ -1,5 +1,7 @@
 import type { Condition } from '../contract/agents.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { shorten } from './bounds.ts'
+import { cleanText } from './clean.ts'
 
 const MESSAGE_CHARS = 1_000
 
@@ -20,9 +22,9 @@ export class Conditions {
   raise(type: string, subject: string, message: string): void {
     const key = `${type} ${subject}`
     const before = this.#held.get(key)
-    const said = this.#redact(message).slice(0, MESSAGE_CHARS)
+    const said = shorten(cleanText(this.#redact(message)), MESSAGE_CHARS)
     if (before?.message === said) return
-    this.#held.set(key, { type, subject, message: said, since: before?.since ?? this.#clock.now() })
+    this.#held.set(key, { type, subject: cleanText(subject), message: said, since: before?.since ?? this.#clock.now() })
     this.#tell()
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
+import { cleanText } from './clean.ts'
 
 const EVERY_MS = 50
 const PIECE_CHARS = 16_000
@@ -22,9 +23,21 @@ export class Deltas {
     this.#clock.after(EVERY_MS, () => this.flush())
   }
 
+  /** The first half of a surrogate pair waits for the second. */
   flush(): void {
     this.#planned = false
-    for (const [messageId, text] of this.#texts) this.#send(messageId, text)
-    this.#texts.clear()
+    for (const [messageId, text] of this.#texts) {
+      const half = /[\ud800-\udbff]$/.test(text)
+      const whole = half ? text.slice(0, -1) : text
+      if (whole !== '') this.#send(messageId, cleanText(whole))
+      if (half) this.#texts.set(messageId, text.slice(-1))
+      else this.#texts.delete(messageId)
+    }
+  }
+
+  /** Nothing more comes for this message. */
+  end(messageId: string): void {
+    this.flush()
+    this.#texts.delete(messageId)
   }
 }

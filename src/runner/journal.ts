@@ -5,6 +5,7 @@ import type { OutBody } from '../contract/link.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/errors.ts'
 import type { Logger } from '../kernel/logger.ts'
+import { cleanBody } from './clean.ts'
 import { readJournal } from './journal-file.ts'
 import { type Entry, JournalState } from './journal-state.ts'
 
@@ -74,8 +75,12 @@ export class Journal {
 
   /** As `append`, for what may be lost in a crash: it reaches the disk with the next append. */
   note(...entries: NewEntry[]): void {
-    const line = entries.map((entry): Entry => (entry.e === 'say' ? this.#row(entry.body) : entry))
-    for (const entry of line) this.state.apply(entry)
+    const line: Entry[] = []
+    for (const entry of entries) {
+      const written = entry.e === 'say' ? this.#row(entry.body) : entry
+      this.state.apply(written)
+      line.push(written)
+    }
     if (this.#file !== null && line.length > 0) this.#queue.push(line)
   }
 
@@ -95,7 +100,7 @@ export class Journal {
   }
 
   #row(body: OutBody): Entry {
-    return { e: 'out', row: { seq: this.state.seq + 1, at: this.#options.clock.now(), body } }
+    return { e: 'out', row: { seq: this.state.seq + 1, at: this.#options.clock.now(), body: cleanBody(body) } }
   }
 
   async #flush(): Promise<void> {

@@ -133,8 +133,9 @@ export class Link {
     socket.on('error', (error) => {
       reason = reasonOf(error)
     })
-    socket.on('close', () => {
+    socket.on('close', (code, words) => {
       stopPings()
+      if (words.length > 0) reason = `closed with ${code}: ${words.toString('utf8')}`
       this.#socket = null
       this.#welcomed = false
       this.#sending = false

@@ -104,7 +104,7 @@ export class Runner {
       redact,
       answer: async (work) => {
         const answer = await orchestrator.answer(work)
-        this.#deltas.flush()
+        this.#deltas.end(work.message.id)
         return answer
       },
       onWork: (news) => this.#onWork(news),
@@ -265,7 +265,7 @@ export class Runner {
       const seconds = Math.ceil(news.waitMs / 1_000)
       this.conditions.raise('model', 'answers', `${news.reason}; tried again in ${seconds} s (default model: ${model})`)
     } else if (news.what === 'ended') this.conditions.clear('model', 'answers')
-    this.#deltas.flush()
+    this.#deltas.end(news.id)
     this.#tellActivity()
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
-import { reasonOf } from '../kernel/errors.ts'
+import { RegentError, reasonOf } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
+import { checkJson, type JsonObject } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { ModelCall } from '../ports/model.ts'
 import type { ToolContent } from '../ports/tool-server.ts'
@@ -31,6 +32,9 @@ export interface ToolCallsOptions {
   readonly someoneToAsk: () => boolean
 }
 
+/** More levels than any frame or answer puts around a call's arguments; they count where depth is limited. */
+const LEVELS_AROUND = 16
+const ARGUMENT_CHARS = 200_000
 const RESULT_CHARS = 60_000
 const SHOWN_CHARS = 16_000
 
@@ -57,6 +61,8 @@ export class ToolCalls {
       if (kept?.state === 'asking') await this.#options.approvals.answer(kept.approval, false, 'agent', 'runner')
       return await this.#finish(work, key, agent, { text: `There is no tool '${call.tool}'.`, isError: true })
     }
+    const problem = unusable(call.args)
+    if (problem !== null) return await this.#finish(work, key, agent, { text: `'${call.tool}' was not called: ${problem}`, isError: true })
     const asks = tool.rule.seek_confirm || kept?.state === 'asking'
     const approved = asks && (await this.#confirmed(work, key, agent, tool, call))
     if (asks && !approved) return await this.#finish(work, key, agent, { text: `Tool call to '${tool.name}' was rejected`, isError: true })
@@ -114,6 +120,17 @@ export class ToolCalls {
     await work.keep(key, { state: 'done', outcome } satisfies CallState, row)
     return outcome
   }
+}
+
+/** What a person is asked to confirm must be exactly what is called, so nothing is called that could not be shown as it is. */
+function unusable(args: JsonObject): string | null {
+  try {
+    checkJson(Array.from({ length: LEVELS_AROUND }).reduce<JsonObject>((inner) => ({ inner }), args))
+  } catch (error) {
+    if (!(error instanceof RegentError)) throw error
+    return 'its arguments hold a NUL, half a character, a forbidden key, or are nested too deep'
+  }
+  return JSON.stringify(args).length > ARGUMENT_CHARS ? `its arguments are longer than ${ARGUMENT_CHARS} characters` : null
 }
 
 /** The model gets text, whatever a tool returned. */
