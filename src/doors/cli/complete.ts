@@ -43,7 +43,7 @@ function addOptions(target: TabCommand, options: readonly Option[], values: Valu
   for (const { long, short, description, argChoices, flags, required } of options) {
     if (!long) continue
     const name = long.slice(2)
-    const found = argChoices ?? values(/ ([A-Z]+)$/.exec(flags)?.[1] ?? '')
+    const found = argChoices ?? values(/<([A-Z]+)>$/.exec(flags)?.[1] ?? '')
     if (required) target.option(name, description, (offer) => found.forEach((value) => void offer(value, '')), short?.slice(1))
     else target.option(name, description, short?.slice(1))
   }
@@ -51,7 +51,10 @@ function addOptions(target: TabCommand, options: readonly Option[], values: Valu
 
 /** Names are asked for only where they can be offered; without a server there are none. */
 async function valuesFor(verb: Command | undefined, option: Option | undefined, cli: Cli): Promise<Values> {
-  const wanted = [...(verb?.registeredArguments.map((argument) => argument.name()) ?? []), option?.flags.split(' ').at(-1) ?? '']
+  const wanted = [
+    ...(verb?.registeredArguments.map((argument) => argument.name()) ?? []),
+    /<([A-Z]+)>$/.exec(option?.flags ?? '')?.[1] ?? '',
+  ]
   const agents = wanted.includes('AGENT') ? await agentNames(cli) : []
   const approvals = verb?.name() === 'approve' || verb?.name() === 'reject' ? await approvalIds(cli) : []
   const values: Readonly<Record<string, readonly string[]>> = { AGENT: agents, ID: approvals, SHELL: ['bash', 'zsh', 'fish', 'powershell'] }

@@ -5,7 +5,7 @@ import { formats } from './output/format.ts'
 /** `-o` and `--json`, the same on every command that prints something. */
 export function withFormat(command: Command, choices: readonly string[] = formats): Command {
   return command
-    .addOption(new Option('-o, --output FORMAT', 'how the answer is printed').choices([...choices]))
+    .addOption(new Option('-o, --output <FORMAT>', 'how the answer is printed').choices([...choices]))
     .option('--json', 'short for -o json')
 }
 

@@ -55,10 +55,17 @@ export class Transcript {
     this.#endLine()
   }
 
+  /** What was streamed is not said again; what was not, or was begun anew, is. */
   #answer(author: string, text: string, isCut: boolean): void {
-    const wasShown = this.#speaker === author && (isCut || this.#spoken.trim() === text.trim())
+    const shown = this.#speaker === author ? this.#spoken.trim() : ''
+    const isShown = shown !== '' && (isCut || text.trim().startsWith(shown))
+    const rest = isShown && !isCut ? text.trim().slice(shown.length) : ''
+    if (rest !== '') {
+      this.#spoken += rest
+      this.#write(cleanLines(rest))
+    }
     this.#endLine(author)
-    if (!wasShown) this.#write(`${this.#label(author)}${cleanLines(text).trimEnd()}\n`)
+    if (!isShown) this.#write(`${this.#label(author)}${cleanLines(text).trimEnd()}\n`)
   }
 
   #aside(text: string): void {

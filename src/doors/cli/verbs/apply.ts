@@ -15,8 +15,8 @@ interface Options extends FormatOptions {
 
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml', 'name'])
-    .requiredOption('-f, --file FILE', 'JSON or YAML, one agent or several; - for stdin')
-    .option('--owner USER', 'whose it is, where the file names nobody')
+    .requiredOption('-f, --file <FILE>', 'JSON or YAML, one agent or several; - for stdin')
+    .option('--owner <USER>', 'whose it is, where the file names nobody')
     .addHelpText('after', '\nA running agent goes on as it is; the change takes effect at its next start.')
     .action(async ({ file, owner, ...options }: Options) => {
       const format = formatOf(options)

@@ -30,8 +30,8 @@ const left = ({ state, expires_at }: ApprovalView): string => (state === 'pendin
 
 export function configureList(command: Command, cli: Cli): void {
   withFormat(command)
-    .option('--agent AGENT', 'only of this agent')
-    .addOption(new Option('--state STATE', 'which').choices(['pending', 'confirmed', 'rejected', 'all']).default('pending'))
+    .option('--agent <AGENT>', 'only of this agent')
+    .addOption(new Option('--state <STATE>', 'which').choices(['pending', 'confirmed', 'rejected', 'all']).default('pending'))
     .action(async ({ agent, state, ...options }: ListOptions) => {
       const format = formatOf(options)
       const client = await cli.client()

@@ -10,7 +10,7 @@ export function configure(command: Command, cli: Cli): void {
     .description('publish a message on a topic')
     .argument('<TOPIC>', 'such as mcp_agent_crypto_trader')
     .argument('<MESSAGE>', 'JSON, or text; - reads it from stdin')
-    .option('--key KEY', 'key of the message, where the bus knows keys')
+    .option('--key <KEY>', 'key of the message, where the bus knows keys')
     .option('--json', 'print what was published as JSON')
     .action(async (topic: string, text: string, { key, json }: { key?: string; json?: boolean }) => {
       const given = text === '-' ? await readInput('-', cli.context.cwd) : text

@@ -11,7 +11,7 @@ import { startOne } from './life.ts'
 export function configure(command: Command, cli: Cli): void {
   command
     .argument('<AGENT>', 'name, owner/name, id or unique id prefix')
-    .option('--conversation NAME', 'which conversation with the agent', 'main')
+    .option('--conversation <NAME>', 'which conversation with the agent', 'main')
     .addHelpText(
       'after',
       '\nTool calls that need a yes are asked for inline. Ctrl-C ends the waiting for an answer, and outside of one the chat.\nLines of a pipe are sent one after the other, each after the answer to the one before.',

@@ -19,8 +19,8 @@ export type NewAgentInput = GivenInput<'agents.create'>['agent']
 
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml', 'name'])
-    .requiredOption('-f, --file FILE', 'JSON or YAML, one agent or several; - for stdin')
-    .option('--owner USER', 'whose it will be, where the file names nobody')
+    .requiredOption('-f, --file <FILE>', 'JSON or YAML, one agent or several; - for stdin')
+    .option('--owner <USER>', 'whose it will be, where the file names nobody')
     .option('--start', 'start it at once')
     .addHelpText(
       'after',

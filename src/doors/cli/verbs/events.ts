@@ -20,10 +20,10 @@ interface Options {
 export function configure(command: Command, cli: Cli): void {
   command
     .option('-f, --follow', 'go on with what happens from now on')
-    .option('--agent AGENT', 'only of this agent')
-    .option('--type TYPE', 'only of this type, such as run.exited or run.*; may be given several times', collect)
-    .option('--since N', 'what came after event number N', countOption)
-    .option('-n, --tail N', 'without --since: the last N', countOption, 50)
+    .option('--agent <AGENT>', 'only of this agent')
+    .option('--type <TYPE>', 'only of this type, such as run.exited or run.*; may be given several times', collect)
+    .option('--since <N>', 'what came after event number N', countOption)
+    .option('-n, --tail <N>', 'without --since: the last N', countOption, 50)
     .option('--json', 'one JSON object a line')
     .action(async (options: Options) => {
       const client = await cli.client()

@@ -87,10 +87,10 @@ function configureLife(command: Command, cli: Cli, action: Action): void {
   const isRemoval = command.name() === 'rm'
   withFormat(command, ['table', 'json', 'yaml', 'name'])
     .argument('<AGENT...>', 'names, owner/name, ids, unique id prefixes, globs, or all')
-    .option('--owner USER', 'with all or a glob: only agents of this user')
+    .option('--owner <USER>', 'with all or a glob: only agents of this user')
     .option('--wait', 'return when it is done (the default)')
     .option('--no-wait', 'return when the order is accepted')
-    .option('--timeout DURATION', 'how long to wait at most, such as 30s', durationOption)
+    .option('--timeout <DURATION>', 'how long to wait at most, such as 30s', durationOption)
     .action(async (words: string[], options: Options) => {
       const client = await cli.client()
       const targets = await resolveTargets(client, words, options.owner)
@@ -157,6 +157,8 @@ export function tellStarted(cli: Cli, agent: AgentView): void {
     throw new RegentError('START_FAILED', `${fullName(agent)} did not start: ${agent.reason}`, {
       hint: `see regent logs ${fullName(agent)}`,
     })
-  tellState(cli, agent)
+  if (agent.state === 'STOPPED' && agent.desired === 'running')
+    cli.terminal.out(`${fullName(agent)}  ${cli.terminal.paint('cyan', 'starting')}`)
+  else tellState(cli, agent)
   cli.next(...nextAfterStart(agent))
 }

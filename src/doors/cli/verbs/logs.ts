@@ -20,7 +20,7 @@ export function configure(command: Command, cli: Cli): void {
   command
     .argument('<AGENT...>', 'names, owner/name, ids, globs, or all')
     .option('-f, --follow', 'go on with what is printed from now on')
-    .option('-n, --tail N', 'only the last N lines', countOption, 100)
+    .option('-n, --tail <N>', 'only the last N lines', countOption, 100)
     .option('-t, --timestamps', 'when a line was printed, where that is known')
     .option('--json', 'one JSON object a line')
     .action(async (words: string[], options: Options) => {

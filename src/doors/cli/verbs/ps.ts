@@ -16,7 +16,7 @@ interface Options extends FormatOptions {
 export function configure(command: Command, cli: Cli): void {
   withFormat(command)
     .argument('[AGENT...]', 'only these: names, owner/name, ids, globs')
-    .option('--owner USER', 'only agents of this user')
+    .option('--owner <USER>', 'only agents of this user')
     .option('-q, --quiet', 'ids only')
     .option('-w, --watch', 'show again whenever something changes')
     .addHelpText('after', '\nCalled as `regent status AGENT…` it exits with 3 when one of them does not run.')

@@ -23,8 +23,8 @@ export function configure(command: Command, cli: Cli): void {
     .argument('<AGENT>', 'name, owner/name, id or unique id prefix')
     .argument('<TEXT...>', 'what to say; - reads it from stdin')
     .option('-w, --wait', 'wait for the reply and print it')
-    .option('--timeout DURATION', 'how long to wait for it at most, such as 90s; default 10m', durationOption)
-    .option('--conversation NAME', 'which conversation with the agent; default main')
+    .option('--timeout <DURATION>', 'how long to wait for it at most, such as 90s; default 10m', durationOption)
+    .option('--conversation <NAME>', 'which conversation with the agent; default main')
     .action(async (agent: string, words: string[], options: Options) => {
       const content = words.join(' ') === '-' ? await readInput('-', cli.context.cwd) : words.join(' ')
       if (content.trim() === '') throw new RegentError('BAD_REQUEST', 'there is nothing to send')

@@ -37,7 +37,7 @@ export function configure(command: Command, cli: Cli): void {
 function configureCreate(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml'])
     .argument('<USER>', 'whose it is; agents created with it are theirs')
-    .addOption(new Option('--role ROLE', 'what it allows').choices([...roles]).default('user'))
+    .addOption(new Option('--role <ROLE>', 'what it allows').choices([...roles]).default('user'))
     .action(async (user: string, { role, ...options }: FormatOptions & { role: TokenView['role'] }) => {
       const format = formatOf(options)
       const made = await (await cli.client()).call('tokens.create', { user, role }, { signal: cli.signal })
