@@ -6,7 +6,7 @@ import { createFileSecrets } from '../../../src/adapters/secrets/files/file-secr
 import { temporaryFolder } from '../../helpers/folder.ts'
 
 const id = () => randomUUID()
-const hostile = { 'json_config.anthropic.api_key': 'sk-"quoted"\n\u2028\\', __proto__x: 'y', 'a b/../c': 'ü' }
+const hostile = { 'json_config.anthropic.api_key': 'sk-"quoted"\n\u2028\\', constructor: 'y', 'a b/../c': 'ü' }
 
 describe('secrets in files', () => {
   it('gives back what was put, over a restart, from a private file', async () => {
@@ -53,14 +53,15 @@ describe('secrets in files', () => {
   })
 
   it('takes nothing but a UUID for an id', async () => {
-    const dir = temporaryFolder()
+    const base = temporaryFolder()
+    const dir = join(base, 'secrets')
     const secrets = await createFileSecrets({ dir })
     for (const bad of ['../x', '', 'a/b', `${id()}/..`, `${id()}\0`]) {
       await expect(secrets.put(bad, { a: 'b' })).rejects.toMatchObject({ code: 'INVALID' })
       await expect(secrets.get(bad)).rejects.toMatchObject({ code: 'INVALID' })
       await expect(secrets.remove(bad)).rejects.toMatchObject({ code: 'INVALID' })
     }
-    expect(readdirSync(join(dir, '..')).filter((name) => name === 'x')).toEqual([])
+    expect([readdirSync(base), readdirSync(dir)]).toEqual([['secrets'], []])
   })
 
   it('starts in spite of damaged files and planted links, and says whose secrets are lost', async () => {
