@@ -3,16 +3,19 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
-import type { Home } from './adapters/home/home.ts'
+import { type Home, openHome } from './adapters/home/home.ts'
+import { createProjectFiles } from './adapters/project/files/project-files.ts'
+import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
 import type { Check } from './contract/system.ts'
-import { createCore, type RunningCore } from './core/create-core.ts'
-import { systemClock } from './kernel/clock.ts'
+import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
+import { type Clock, systemClock } from './kernel/clock.ts'
 import { RegentError } from './kernel/errors.ts'
 import { randomIds } from './kernel/ids.ts'
 import type { Logger } from './kernel/logger.ts'
 import type { Bus } from './ports/bus.ts'
+import type { Project } from './ports/project.ts'
 import type { Runtime } from './ports/runtime.ts'
 import type { Secrets } from './ports/secrets.ts'
 import type { Store } from './ports/store.ts'
@@ -21,48 +24,47 @@ import type { Store } from './ports/store.ts'
 
 const regentRoot = fileURLToPath(new URL('..', import.meta.url))
 
-export function createLogger(config: Config, secrets: () => ReadonlySet<string>): Logger {
-  return pino(
-    { level: config.logLevel, base: null, hooks: { streamWrite: (line) => without(line, secrets()) } },
-    destination({ dest: 2, sync: true }),
-  )
-}
-
-/** Known secret values never reach the log, whoever put them into a message. */
-function without(line: string, secrets: ReadonlySet<string>): string {
-  let clean = line
-  for (const secret of secrets) if (secret.length >= 8) clean = clean.replaceAll(secret, '***')
-  return clean
-}
-
 export interface Composed {
   readonly core: RunningCore
-  readonly clock: typeof systemClock
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly home: Pick<Home, 'dir' | 'writeAddress' | 'removeAddress'>
   /** Ends the core and every adapter; no run of an agent. */
   close(): Promise<void>
 }
 
 /** Puts Regent together over its adapters. `linkUrl` is asked when a runner is told where Regent is. */
-export async function compose(config: Config, home: Home, secrets: Secrets, logger: Logger, linkUrl: () => string): Promise<Composed> {
-  const clock = systemClock
-  const store = await openStore(config, logger)
-  const runtime = await openRuntime(config, home, logger)
-  const bus = await openBus(config, logger)
-  const { createProjectFiles } = await import('./adapters/project/files/project-files.ts')
-  const project = createProjectFiles({
-    root: config.project,
-    regentRoot,
-    nodePath: process.execPath,
-    ...(config.template !== undefined && { template: config.template }),
-    baseEnv: config.baseEnv,
-    teamEnv: config.teamEnv,
-    secrets,
-    stateDir: (agentId) => join(home.paths.agents, agentId),
-    logger,
-    clock,
-  })
-  const core = createCore({
-    ...{ store, runtime, bus, project, secrets, clock, logger, linkUrl },
+export async function compose(config: Config, linkUrl: () => string): Promise<Composed> {
+  const home = await openHome({ dir: config.home })
+  const opened: { close(): Promise<void> }[] = [home]
+  const closeAll = async () => {
+    for (const part of opened.toReversed()) await part.close()
+  }
+  const keep = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.push(part)
+    return part
+  }
+  try {
+    const secrets = await createFileSecrets({ dir: home.paths.secrets })
+    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets)
+    const store = keep(await openStore(config, logger))
+    const runtime = keep(await openRuntime(config, home, logger))
+    const bus = keep(await openBus(config, logger))
+    const project = keep(openProject(config, home, secrets, logger))
+    const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl }
+    const core = keep(createCore({ ...adapters, ...settingsOf(config, home) }))
+    return { core, clock: systemClock, logger, home, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function settingsOf(
+  config: Config,
+  home: Home,
+): Omit<CoreOptions, 'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl'> {
+  return {
     ids: randomIds,
     random: Math.random,
     about: { version, node: process.version, home: home.dir, project: config.project, pid: process.pid, auth: config.auth },
@@ -75,18 +77,35 @@ export async function compose(config: Config, home: Home, secrets: Secrets, logg
     agentsPerUser: config.agents.perUser,
     eventsKept: config.events.keep,
     moreChecks: async () => [await diskCheck(home.dir), modelCheck(config)],
-  })
-  return {
-    core,
-    clock,
-    async close() {
-      await core.close()
-      await bus.close()
-      await project.close()
-      await runtime.close()
-      await store.close()
-    },
   }
+}
+
+function createLogger(config: Config, hidden: readonly (string | undefined)[], secrets: Secrets): Logger {
+  const known = hidden.filter((value) => value !== undefined)
+  const streamWrite = (line: string) => without(line, [...known, ...secrets.values()])
+  return pino({ level: config.logLevel, base: null, hooks: { streamWrite } }, destination({ dest: 2, sync: true }))
+}
+
+/** Known secret values never reach the log, whoever put them into a message. */
+function without(line: string, secrets: readonly string[]): string {
+  let clean = line
+  for (const secret of secrets) if (secret.length >= 8) clean = clean.replaceAll(secret, '***')
+  return clean
+}
+
+function openProject(config: Config, home: Home, secrets: Secrets, logger: Logger): Project {
+  return createProjectFiles({
+    root: config.project,
+    regentRoot,
+    nodePath: process.execPath,
+    ...(config.template !== undefined && { template: config.template }),
+    baseEnv: config.baseEnv,
+    teamEnv: config.teamEnv,
+    secrets,
+    stateDir: (agentId) => join(home.paths.agents, agentId),
+    logger,
+    clock: systemClock,
+  })
 }
 
 async function openStore(config: Config, logger: Logger): Promise<Store> {

@@ -1,6 +1,4 @@
-import { type Home, openHome } from './adapters/home/home.ts'
-import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
-import { type Composed, compose, createLogger } from './compose.ts'
+import { type Composed, compose } from './compose.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
 import { listen } from './doors/http/listeners.ts'
@@ -13,36 +11,29 @@ import type { Logger } from './kernel/logger.ts'
 
 /** Serves Regent until SIGTERM or SIGINT; agents live on. Rejects when it cannot be started. */
 export async function serve(config: Config): Promise<void> {
-  const home = await openHome({ dir: config.home })
-  const secrets = await createFileSecrets({ dir: home.paths.secrets })
-  const hidden = new Set([home.token, config.models.anthropicKey, config.models.openaiKey].filter((value) => value !== undefined))
-  const logger = createLogger(config, () => new Set([...hidden, ...secrets.values()]))
+  let address = ''
+  const composed = await compose(config, () => `${address.replace(/^http/, 'ws')}/link`)
+  const { core, home, logger } = composed
   watchForBugs(logger)
   for (const warning of config.warnings) logger.warn({}, warning)
-  let address = ''
-  const composed = await compose(config, home, secrets, logger, () => `${address.replace(/^http/, 'ws')}/link`).catch(
-    async (error: unknown) => {
-      await home.close()
-      throw error
-    },
-  )
   try {
-    const app = await openDoors(config, composed, logger, (url) => {
+    const app = await openDoors(config, composed, (url) => {
       address = url
     })
-    const { adopted } = await composed.core.recover()
+    const { adopted } = await core.recover()
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     process.stdout.write(`regent ready ${address}\n`)
     await told(logger)
-    composed.core.refuse()
+    core.refuse()
+    await home.removeAddress()
     await app.close()
   } finally {
-    await close(composed, home, logger)
+    await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
   }
 }
 
-async function openDoors(config: Config, { core, clock }: Composed, logger: Logger, opened: (url: string) => void) {
+async function openDoors(config: Config, { core, clock, logger }: Composed, opened: (url: string) => void) {
   const gate = createGate({
     identity: core.identity,
     auth: config.auth,
@@ -76,12 +67,6 @@ function told(logger: Logger): Promise<void> {
     process.on('SIGINT', stop)
     process.on('SIGHUP', stop)
   })
-}
-
-async function close(composed: Composed, home: Home, logger: Logger): Promise<void> {
-  await home.removeAddress()
-  await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
-  await home.close()
 }
 
 /** A promise that nobody waited for must not end the program; a broken invariant must, and the next start adopts every run. */

@@ -118,7 +118,8 @@ function partsOf(options: CoreOptions) {
   const supervisor = createSupervisor({ ...options, linkOf })
   const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
   const channels = new Channels({ store, bus, clock, logger, links })
-  return { journal, deltas, presence, supervisor, links, channels }
+  const conditionsOf = (agentId: string) => channels.conditionsOf(agentId)
+  return { journal, deltas, presence, supervisor, links, channels, conditionsOf }
 }
 
 /** The operations table, fulfilled. */

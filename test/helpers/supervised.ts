@@ -110,6 +110,7 @@ export class Supervised {
       supervisor: this.supervisor,
       clock: this.clock,
       presence: new Presence(),
+      conditionsOf: () => [],
     })
     return handlers[`agents.${what}`](
       { agent, wait },

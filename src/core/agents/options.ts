@@ -5,11 +5,10 @@ import type { Project } from '../../ports/project.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
 import type { Presence } from '../supervision/presence.ts'
+import type { Viewing } from './views.ts'
 
-/** Channels that agents listen on: one cannot belong to two owners. */
+/** Channels that agents listen on: one cannot belong to two owners, and whoever was there first has it. */
 export interface Claims {
-  /** Throws ALREADY_EXISTS when another owner's agent has this agent's channel. */
-  check(agent: AgentRow): void
   /** Takes note of a stored agent's channel. */
   add(agent: AgentRow): void
 }
@@ -21,6 +20,7 @@ export interface AgentsOptions {
   readonly clock: Clock
   readonly ids: Ids
   readonly presence: Presence
+  readonly conditionsOf: Viewing['conditionsOf']
   readonly claims: Claims
   readonly wake: (agentId: string) => void
   /** The name of this Regent among several on one store. */

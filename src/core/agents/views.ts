@@ -11,6 +11,8 @@ export const programName = (agent: Pick<AgentRow, 'owner' | 'name'>): string => 
 export interface Viewing {
   readonly clock: Clock
   readonly presence: Presence
+  /** What is missing around an agent beside what it says itself. */
+  readonly conditionsOf: (agentId: string) => readonly Condition[]
 }
 
 /** Agents as doors show them; four reads, however many they are. */
@@ -65,7 +67,7 @@ function viewOf(
       output_tokens: usage?.outputTokens ?? 0,
       cost_usd: usage ? usage.costUsd : 0,
     },
-    conditions: live ? [...presence.conditions] : [],
+    conditions: [...(live ? presence.conditions : []), ...more.conditionsOf(agent.id)],
     created_at: agent.createdAt,
     updated_at: agent.updatedAt,
   }
@@ -89,6 +91,5 @@ function notesOf(agent: AgentRow, view: AgentView): string[] {
     notes.push(`revision ${agent.revision} of its definition takes effect at its next start; revision ${view.running_revision} runs`)
   if (view.queued > 0 && view.state !== 'RUNNING' && view.state !== 'STARTING')
     notes.push(`${view.queued} ${view.queued === 1 ? 'message waits' : 'messages wait'} until it is started`)
-  notes.push(...view.conditions.map((condition: Condition) => `${condition.type} ${condition.subject}: ${condition.message}`))
   return notes
 }

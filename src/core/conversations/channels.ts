@@ -1,5 +1,6 @@
+import type { Condition } from '../../contract/agents.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import { reasonOf } from '../../kernel/errors.ts'
 import { isObject, type JsonObject } from '../../kernel/json.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
@@ -21,8 +22,8 @@ export interface ChannelOptions {
 interface Channel {
   readonly agentId: string
   readonly owner: string
-  readonly name: string
   readonly key: string
+  readonly since: number
   /** Set where Regent's own bus carries it; a broker's channel is the runner's. */
   readonly stem: string | undefined
 }
@@ -46,31 +47,35 @@ export class Channels implements Claims {
 
   /** To be called once, before doors open. */
   async open(): Promise<void> {
-    for (const agent of await this.#options.store.read.agents.list({ kind: 'team' })) this.add(agent)
-  }
-
-  check(agent: AgentRow): void {
-    const mine = channelOf(agent)
-    if (!mine) return
-    for (const other of this.#channels.values()) {
-      if (other.key !== mine.key || other.owner === mine.owner) continue
-      const message = `channel '${mine.key}' belongs to another user`
-      throw new RegentError('ALREADY_EXISTS', message, { hint: 'choose another pubsub_config.channel_name', details: { what: 'channel' } })
-    }
+    const teams = await this.#options.store.read.agents.list({ kind: 'team' })
+    for (const agent of teams.toSorted((a, b) => a.createdAt - b.createdAt)) this.add(agent)
   }
 
   add(agent: AgentRow): void {
     const before = this.#channels.get(agent.id)
     const channel = channelOf(agent)
-    if (before?.key === channel?.key && before?.stem === channel?.stem) return
-    if (before) this.#drop(agent.id)
+    if (before?.key === channel?.key) return
+    if (before) this.remove(agent.id)
     if (!channel) return
     this.#channels.set(agent.id, channel)
-    if (channel.stem !== undefined) this.#subscribe(channel, channel.stem)
+    this.#listen(channel)
   }
 
+  /** Its channel is free; another owner's agent that wished for it has it now. */
   remove(agentId: string): void {
-    this.#drop(agentId)
+    const channel = this.#channels.get(agentId)
+    if (!channel) return
+    this.#channels.delete(agentId)
+    for (const subscription of this.#subscriptions.get(agentId) ?? []) void subscription.then((one) => one.close())
+    this.#subscriptions.delete(agentId)
+    for (const other of this.#channels.values()) if (other.key === channel.key) this.#listen(other)
+  }
+
+  conditionsOf(agentId: string): readonly Condition[] {
+    const channel = this.#channels.get(agentId)
+    if (!channel || this.#holds(channel)) return []
+    const message = 'another user has this channel, so messages come through Regent alone; choose another pubsub_config.channel_name'
+    return [{ type: 'channel', subject: channel.key, message, since: channel.since }]
   }
 
   /** Carries what agents say and ask out to their channels. */
@@ -93,7 +98,7 @@ export class Channels implements Claims {
   #outgoing(event: EventRow): { topic: Topic; message: Outgoing }[] {
     const channel = event.agentId === null ? undefined : this.#channels.get(event.agentId)
     const stem = channel?.stem
-    if (stem === undefined) return []
+    if (stem === undefined || !this.#holds(channel)) return []
     if (event.type === 'approval.requested') {
       const message = { id: `${event.number}`, body: JSON.stringify(requestOf(event)), contentType: 'application/json' }
       return [
@@ -106,24 +111,25 @@ export class Channels implements Claims {
     return [{ topic: outbound(stem), message: { id: `${event.number}`, body: JSON.stringify(envelope), contentType: 'application/json' } }]
   }
 
-  #subscribe(channel: Channel, stem: string): void {
+  /** The owner who was there first has a channel, with all of his agents. */
+  #holds(channel: Channel | undefined): boolean {
+    const first = [...this.#channels.values()].find((other) => other.key === channel?.key)
+    return first?.owner === channel?.owner
+  }
+
+  #listen(channel: Channel): void {
+    const { stem, agentId } = channel
+    if (stem === undefined || !this.#holds(channel) || this.#subscriptions.has(agentId)) return
     const { bus, logger } = this.#options
     const take = (withPrompts: boolean) => (message: Incoming) => this.#take(channel, message, withPrompts)
     const failed = (error: unknown) => {
-      logger.error({ agent: channel.agentId, channel: stem, error: reasonOf(error) }, 'a channel could not be subscribed')
+      logger.error({ agent: agentId, channel: stem, error: reasonOf(error) }, 'a channel could not be subscribed')
       throw error
     }
-    this.#subscriptions.set(channel.agentId, [
-      bus.subscribe(inbound(stem), take(true), { group: channel.agentId }).catch(failed),
-      bus.subscribe(outbound(stem), take(false), { group: channel.agentId }).catch(failed),
+    this.#subscriptions.set(agentId, [
+      bus.subscribe(inbound(stem), take(true), { group: agentId }).catch(failed),
+      bus.subscribe(outbound(stem), take(false), { group: agentId }).catch(failed),
     ])
-  }
-
-  #drop(agentId: string): void {
-    this.#channels.delete(agentId)
-    const subscriptions = this.#subscriptions.get(agentId) ?? []
-    this.#subscriptions.delete(agentId)
-    for (const subscription of subscriptions) void subscription.then((one) => one.close())
   }
 
   async #take(channel: Channel, message: Incoming, withPrompts: boolean): Promise<void> {
@@ -161,11 +167,6 @@ function channelOf(agent: AgentRow): Channel | undefined {
   if (config?.pubsub_enabled !== true || !isObject(pubsub)) return undefined
   const stem = typeof pubsub.channel_name === 'string' ? pubsub.channel_name : agent.name
   const backend = pubsub.use_redis === true ? 'redis' : typeof pubsub.backend === 'string' ? pubsub.backend : 'memory'
-  return {
-    agentId: agent.id,
-    owner: agent.owner,
-    name: agent.name,
-    key: `${backend}:${stem}`,
-    stem: backend === 'memory' ? stem : undefined,
-  }
+  const carried = backend === 'memory' ? stem : undefined
+  return { agentId: agent.id, owner: agent.owner, key: `${backend}:${stem}`, stem: carried, since: agent.createdAt }
 }

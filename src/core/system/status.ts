@@ -5,6 +5,7 @@ import { reasonOf } from '../../kernel/errors.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import type { Store } from '../../ports/store.ts'
+import type { Viewing } from '../agents/views.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers } from '../handling.ts'
 import type { Presence } from '../supervision/presence.ts'
@@ -25,6 +26,7 @@ export interface StatusOptions {
   readonly bus: Bus
   readonly journal: Journal
   readonly presence: Presence
+  readonly conditionsOf: Viewing['conditionsOf']
   readonly clock: Clock
   readonly about: About
   /** Checks of what the core does not see, such as the disk and the keys of models. */
@@ -62,7 +64,10 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     newest_event: journal.newest,
     checks,
     conditions: agents.flatMap((agent) =>
-      presence.of(agent.id).conditions.map((condition) => ({ ...condition, agent: `${agent.owner}/${agent.name}` })),
+      [...presence.of(agent.id).conditions, ...options.conditionsOf(agent.id)].map((condition) => ({
+        ...condition,
+        agent: `${agent.owner}/${agent.name}`,
+      })),
     ),
     ready: checks.every((check) => check.ok || !check.required),
   }

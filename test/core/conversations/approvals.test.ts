@@ -145,21 +145,23 @@ describe('a channel', () => {
     ).toEqual(['out'])
   })
 
-  it('cannot belong to two owners', async () => {
+  it('belongs to the owner who was there first; the other is told, and gets it when it is free', async () => {
     const world = await CoreWorld.open()
-    const agent = (owner: string) => ({
-      agent: {
-        kind: 'team',
-        owner,
-        name: 'x',
-        subagents: [],
-        json_config: { pubsub_enabled: true, pubsub_config: { backend: 'redis', channel_name: 'c' } },
-      },
-    })
-    await world.call('agents.create', agent('alice'))
-    await expect(world.call('agents.create', agent('bob'))).rejects.toMatchObject({
-      code: 'ALREADY_EXISTS',
-      message: expect.stringContaining('another user'),
-    })
+    const config = { pubsub_enabled: true, pubsub_config: { backend: 'memory', channel_name: 'c' } }
+    const make = (owner: string) =>
+      world.call<{ id: string }>('agents.create', { agent: { kind: 'team', owner, name: 'x', subagents: [], json_config: config } })
+    const messages = async (agent: string) => (await world.call<{ messages: unknown[] }>('messages.list', { agent })).messages.length
+    const first = await make('alice')
+    const second = await make('bob')
+    expect(await world.call('agents.get', { agent: second.id })).toMatchObject({ conditions: [{ type: 'channel', subject: 'memory:c' }] })
+    await world.call('bus.publish', { topic: 'agent:c', message: 'hi' })
+    expect([await messages(first.id), await messages(second.id)]).toEqual([1, 0])
+    await world.call('agents.delete', { agent: first.id, wait: true })
+    await until(
+      async () => ((await world.call('agents.get', { agent: second.id })).conditions as unknown[]).length === 0,
+      'the free channel',
+    )
+    await world.call('bus.publish', { topic: 'agent:c', message: 'hi' })
+    expect(await messages(second.id)).toBe(1)
   })
 })
