@@ -1,5 +1,6 @@
 import { type FieldError, RegentError, reasonOf } from '../../kernel/errors.ts'
 import { isObject } from '../../kernel/json.ts'
+import { placeOfMistake } from './json-place.ts'
 
 /** An agent as a file gives it; the server checks it whole. */
 export type WrittenAgent = Record<string, unknown> & { readonly kind: string; readonly name: string; readonly owner?: string }
@@ -20,16 +21,8 @@ function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new RegentError('INVALID', `${file} is not JSON: ${reasonOf(error)}${placeIn(text, reasonOf(error))}`, { cause: error })
+    throw new RegentError('INVALID', `${file}${placeOfMistake(text)}: not JSON: ${reasonOf(error)}`, { cause: error })
   }
-}
-
-/** V8 tells a position only sometimes, and then not always the line. */
-function placeIn(text: string, reason: string): string {
-  const position = /position (\d+)(?! \(line)/.exec(reason)?.[1]
-  if (position === undefined) return ''
-  const before = text.slice(0, Number(position)).split('\n')
-  return ` (line ${before.length} column ${(before.at(-1)?.length ?? 0) + 1})`
 }
 
 async function parseYaml(text: string, file: string): Promise<unknown[]> {

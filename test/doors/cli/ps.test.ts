@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { fakeRegent } from '../../helpers/run-cli.ts'
+import { agentView } from '../../helpers/views.ts'
+
+const agents = [
+  agentView({ id: '22222222-0000-4000-8000-000000000000', owner: 'bo', name: 'queen', kind: 'team', activity: 'needs_input', queued: 2 }),
+  agentView({
+    id: '11111111-0000-4000-8000-000000000000',
+    name: 'crypto_trader',
+    kind: 'team',
+    state: 'FATAL',
+    reason: 'died 4 times before RUNNING',
+    pid: null,
+    uptime_ms: null,
+    restarts: 3,
+    usage: { model_calls: 3, input_tokens: 100, output_tokens: 20, cost_usd: 0.4 },
+  }),
+  agentView(),
+]
+
+const listed = () => fakeRegent({ 'agents.list': () => ({ agents, next_cursor: null }) })
+
+describe('regent ps', () => {
+  it('lists agents in a table, sorted, without colour on a pipe', async () => {
+    const regent = await listed()
+    const { code, stdout, stderr } = await regent.run(['ps'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatchInlineSnapshot(`
+      "NAME           OWNER  KIND     STATE    ACTIVITY      PID  UPTIME  RESTARTS  QUEUE   COST  MESSAGE
+      crypto_trader  alice  team     FATAL    -               -       -         3      0  $0.40  died 4 times before RUNNING
+      news           alice  command  RUNNING  -            4242    1h2m         0      0      -
+      queen          bo     team     RUNNING  needs_input  4242    1h2m         0      2      -  waits for an approval: regent approvals
+      "
+    `)
+    expect(regent.api.requests[0]?.headers.authorization).toBe('Bearer token-of-home')
+  })
+
+  it('prints JSON with the promised fields, and only JSON, on stdout', async () => {
+    const regent = await listed()
+    const { stdout } = await regent.run(['ps', '--json'])
+    const parsed = JSON.parse(stdout)
+    expect(parsed.map(({ name }: { name: string }) => name)).toEqual(['crypto_trader', 'news', 'queen'])
+    const promised = [
+      'id',
+      'owner',
+      'name',
+      'kind',
+      'runtime',
+      'state',
+      'activity',
+      'pid',
+      'restarts',
+      'uptime_ms',
+      'exit_code',
+      'exit_signal',
+    ]
+    for (const agent of parsed) expect(Object.keys(agent)).toEqual(expect.arrayContaining(promised))
+  })
+
+  it('prints an empty list as []', async () => {
+    const regent = await fakeRegent({ 'agents.list': () => ({ agents: [], next_cursor: null }) })
+    expect(await regent.run(['ps', '--json'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' })
+    const { stdout, stderr } = await regent.run(['ps'])
+    expect(stdout).toBe('')
+    expect(stderr).toContain('regent create -f FILE')
+  })
+
+  it('prints YAML, names and ids', async () => {
+    const regent = await listed()
+    expect((await regent.run(['ls', '-o', 'yaml'])).stdout).toContain('- id: 11111111-0000-4000-8000-000000000000\n  owner: alice\n')
+    expect((await regent.run(['list', '-o', 'name'])).stdout).toBe('alice/crypto_trader\nalice/news\nbo/queen\n')
+    expect((await regent.run(['ps', '-q', 'queen'])).stdout).toBe('22222222-0000-4000-8000-000000000000\n')
+    expect((await regent.run(['ps', '-o', 'wide'])).stdout).toContain('RUNTIME')
+  })
+
+  it('follows the pages of a long list', async () => {
+    const regent = await fakeRegent({
+      'agents.list': ({ cursor }) =>
+        cursor === 'second' ? { agents: [agents[0]], next_cursor: null } : { agents: [agents[1]], next_cursor: 'second' },
+    })
+    expect((await regent.run(['ps', '-o', 'name', '--owner', 'alice'])).stdout).toBe('alice/crypto_trader\nbo/queen\n')
+    expect(regent.api.requests.map(({ input }) => input)).toEqual([
+      { limit: '500', owner: 'alice' },
+      { limit: '500', owner: 'alice', cursor: 'second' },
+    ])
+  })
+
+  it('takes names, owner/name, id prefixes and globs, and suggests for what is not there', async () => {
+    const regent = await listed()
+    expect((await regent.run(['ps', '-o', 'name', 'bo/queen', '1111', 'n*'])).stdout).toBe('alice/crypto_trader\nalice/news\nbo/queen\n')
+    const missing = await regent.run(['ps', 'quen'])
+    expect(missing).toMatchObject({ code: 4, stdout: '' })
+    expect(missing.stderr).toContain('there is no agent quen\nhint: did you mean queen?')
+  })
+
+  it('exits with 3 as `status` when one of the named does not run, and without a server', async () => {
+    const regent = await listed()
+    expect((await regent.run(['status', 'news'])).code).toBe(0)
+    expect((await regent.run(['status', 'news', 'crypto_trader'])).code).toBe(3)
+    expect((await regent.run(['ps', 'crypto_trader'])).code).toBe(0)
+    const none = await regent.run(['ps'], { env: { REGENT_HOME: `${regent.home}/none` } })
+    expect(none).toMatchObject({ code: 3, stdout: '' })
+    expect(none.stderr).toContain('start one with `regent serve`')
+  })
+
+  it('colours states where colour is forced, and not with NO_COLOR', async () => {
+    const regent = await listed()
+    const coloured = (await regent.run(['ps'], { env: { FORCE_COLOR: '1' } })).stdout
+    expect(coloured).toContain('\x1b[31mFATAL\x1b[39m')
+    expect((await regent.run(['ps'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stdout).not.toContain('\x1b')
+  })
+
+  it('lets no agent move the cursor', async () => {
+    const regent = await fakeRegent({
+      'agents.list': () => ({ agents: [agentView({ state: 'FATAL', reason: 'bad\x1b[2J\nnews' })], next_cursor: null }),
+    })
+    expect((await regent.run(['ps'])).stdout).toContain('bad [2J news')
+  })
+})
