@@ -14,7 +14,11 @@ const isDockers = (name) => /^(docker0|docker_gwbridge|br-[0-9a-f]{12}|veth[0-9a
 
 export const docker = {
   name: 'docker',
-  packages: () => [...(which('dockerd') ? [] : ['docker.io']), ...(which('iptables') ? [] : ['iptables'])],
+  packages: () => [
+    ...(which('dockerd') ? [] : ['docker.io']),
+    ...(which('iptables') ? [] : ['iptables']),
+    ...(which('ip') ? [] : ['iproute2']),
+  ],
   async start(log) {
     if (process.getuid() !== 0) throw new Error('a Docker daemon needs root')
     const before = { interfaces: interfaces(), forward: readFileSync(forwarding, 'utf8').trim(), policies: firewalls.map(forwardPolicy) }

@@ -23,3 +23,15 @@ export const supervisor = {
     return { urls, processes: [] }
   },
 }
+
+/** Small programs that tests and this script call, and that a bare Debian lacks; with the package that has each. */
+const small = { curl: 'curl', ps: 'procps', ip: 'iproute2', git: 'git' }
+
+export const tools = {
+  name: 'tools',
+  packages: () => Object.entries(small).flatMap(([program, name]) => (which(program) ? [] : [name])),
+  async start() {
+    const paths = Object.keys(small).map((program) => [program, which(program)])
+    return { urls: { url: which('curl'), ...Object.fromEntries(paths) }, processes: [] }
+  },
+}

@@ -12,10 +12,10 @@ import { install } from './packages.mjs'
 import { exposed } from './ports.mjs'
 import { probe } from './probes.mjs'
 import { gone, marked, signal } from './processes.mjs'
-import { chromium, supervisor } from './programs.mjs'
+import { chromium, supervisor, tools } from './programs.mjs'
 import { postgres, redis } from './stores.mjs'
 
-const services = [redis, postgres, rabbitmq, activemq, kafka, docker, chromium, supervisor]
+const services = [redis, postgres, rabbitmq, activemq, kafka, docker, chromium, supervisor, tools]
 const names = services.map((service) => service.name)
 
 function usage(problem) {

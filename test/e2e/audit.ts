@@ -4,7 +4,7 @@ import type { Requirement } from './requirements.ts'
 /** What must hold of the manifest beside the claims of the tests. */
 export type Expected = {
   readonly contractCounts: Readonly<Record<string, number>>
-  readonly reliabilityCount: number
+  readonly reliabilityCounts: { readonly promises: number; readonly faults: number }
   readonly issues: Readonly<Record<number, string>>
 }
 
@@ -25,17 +25,18 @@ function repeated(requirements: readonly Requirement[]): string[] {
 
 function missing(requirements: readonly Requirement[], expected: Expected): string[] {
   const ids = new Set(requirements.map((row) => row.id))
-  const contract = Object.entries(expected.contractCounts).flatMap(([system, count]) =>
-    Array.from({ length: count }, (_, index) => `${system}-${String(index + 1).padStart(2, '0')}`),
-  )
-  const reliability = Array.from({ length: expected.reliabilityCount }, (_, index) => `P${index + 1}`)
-  const wanted = new Set([...contract, ...reliability])
+  const { promises, faults } = expected.reliabilityCounts
+  const contract = Object.entries(expected.contractCounts).flatMap(([system, count]) => numbered(`${system}-`, count, 2))
+  const wanted = new Set([...contract, ...numbered('P', promises, 1), ...numbered('F', faults, 2)])
   const absent = [...wanted].filter((id) => !ids.has(id)).map((id) => `${id} is missing from the manifest`)
   const invented = requirements
     .filter((row) => row.source !== 'I' && !wanted.has(row.id))
-    .map((row) => `${row.id} is in the manifest but not in the contract's count`)
+    .map((row) => `${row.id} is in the manifest but not in the count of its paper`)
   return [...absent, ...invented]
 }
+
+const numbered = (stem: string, count: number, digits: number) =>
+  Array.from({ length: count }, (_, index) => stem + String(index + 1).padStart(digits, '0'))
 
 function orphaned(requirements: readonly Requirement[], expected: Expected): string[] {
   return requirements

@@ -1,13 +1,14 @@
-// Which promises the tests claim. A test claims a promise by its id in the title: it('creates an agent [S0-01] [P2]', …).
+// Which promises the tests claim. A test claims a promise by its id in the title: it('creates an agent [S0-01] [P2]', …),
+// and says [part of P1] where it shows only a part of it.
 // Read from the source, not from a run, so that a test that did not run today still counts; skipped and failing ones do not.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 
-/** One id in the title of one test. `proves` is false where the test never runs (`skip`, `todo`) or must fail (`fails`). */
+/** One id in the title of one test. `proves` is false where it is a part, or the test never runs (`skip`, `todo`) or must fail (`fails`). */
 export type Claim = { readonly id: string; readonly file: string; readonly line: number; readonly proves: boolean }
 
-const idInTitle = /\[([A-Z](?=[A-Z0-9-]*\d)[A-Z0-9]*(?:-[A-Z0-9]+)*)\]/g
+const idInTitle = /\[(part of )?([A-Z](?=[A-Z0-9-]*\d)[A-Z0-9]*(?:-[A-Z0-9]+)*)\]/g
 
 /** The claims of every file under test/, conformance suites included. */
 export function claimsOfTests(root: string): Claim[] {
@@ -24,7 +25,8 @@ export function claimsIn(file: string, text: string): Claim[] {
     const runs = live && !call?.modifiers.some((word) => word === 'skip' || word === 'todo' || word === 'fails')
     if (call?.name === 'it' || call?.name === 'test') {
       const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1
-      for (const match of call.title.matchAll(idInTitle)) claims.push({ id: match[1] ?? '', file, line, proves: runs })
+      for (const match of call.title.matchAll(idInTitle))
+        claims.push({ id: match[2] ?? '', file, line, proves: runs && match[1] === undefined })
     }
     ts.forEachChild(node, (child) => visit(child, runs))
   }

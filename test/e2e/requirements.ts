@@ -1,5 +1,6 @@
 // What Regent promises, as data. coverage.test.ts holds it equal to the tests; `npm test` prints how much of it is proved.
 import { agentCommands } from './requirements/agent-commands.ts'
+import { faults } from './requirements/faults.ts'
 import { foundation } from './requirements/foundation.ts'
 import { managerApi } from './requirements/manager-api.ts'
 import { orchestratorApi } from './requirements/orchestrator-api.ts'
@@ -26,12 +27,13 @@ export const issues: Readonly<Record<number, string>> = {
 /** How many ids of the contract's checklist each system has; they run from 01 without a gap. */
 export const contractCounts: Readonly<Record<string, number>> = { S0: 45, S1: 47, S2: 48, S3: 42, S4: 29, X: 1 }
 
-/** How many promises the reliability paper has: P1 to P10. */
-export const reliabilityCount = 10
+/** How many rows the reliability paper has: promises P1 to P10, faults F01 to F79. */
+export const reliabilityCounts = { promises: 10, faults: 79 }
 
 export const requirements: readonly Requirement[] = [
   ...foundation,
   ...reliability,
+  ...faults,
   ...managerApi,
   ...agentCommands,
   ...orchestratorApi,
