@@ -66,7 +66,7 @@ export function surroundings(name: string): Surroundings {
         runDir,
         terminal: standalone && input !== 'none',
         models: once(() => loadModels(spec, env, logger)),
-        toolServers: once(() => loadToolServers(logger)),
+        toolServers: once(() => loadToolServers(env, logger)),
         baseEnv: childEnvironment(env),
         redis: { host: env.REDIS_HOST || 'localhost', port: Number(env.REDIS_PORT) || 6379 },
         clock: systemClock,
@@ -79,7 +79,7 @@ export function surroundings(name: string): Surroundings {
   }
 }
 
-/** Loaded when first needed: an idle agent does not carry the libraries of models. */
+/** Loaded when first needed. */
 async function loadModels(spec: TeamSpec, env: Environment, logger: Logger): Promise<Models> {
   const { createModels } = await import('../adapters/models/models.ts')
   const { anthropic, openai, default_model: defaultModel } = spec.config
@@ -95,8 +95,13 @@ async function loadModels(spec: TeamSpec, env: Environment, logger: Logger): Pro
   })
 }
 
-async function loadToolServers(_logger: Logger): Promise<ToolServers> {
-  throw new RegentError('NOT_YET', 'tool servers are not there yet')
+async function loadToolServers(env: Environment, logger: Logger): Promise<ToolServers> {
+  const [{ createToolServers }, { version }] = await Promise.all([
+    import('../adapters/tool-servers/tool-servers.ts'),
+    import('../config/version.ts'),
+  ])
+  const allowHosts = (env.REGENT_TOOLS_ALLOW_HOSTS ?? '').split(/[\s,]+/).filter((host) => host !== '')
+  return createToolServers({ clock: systemClock, logger, nodePath: process.execPath, version, cwd: process.cwd(), allowHosts })
 }
 
 function once<T>(load: () => Promise<T>): () => Promise<T> {

@@ -113,7 +113,7 @@ describe('a tool that seeks to be confirmed', () => {
     expect(tools.calls).toMatchObject([{ approved: false }])
   })
 
-  it('takes the first answer; later ones are told what holds [I2-APR-01]', async () => {
+  it('takes the first answer; later ones are told what holds', async () => {
     const { start } = setup({ seek_confirm: true })
     const runner = await start()
     const worked = say(runner, 'go')
@@ -164,7 +164,7 @@ describe('a tool that seeks to be confirmed', () => {
     expect(tools.calls).toEqual([])
   })
 
-  it('can be answered through the link by any door, also after the link was lost [I2-APR-03]', async () => {
+  it('can be answered through the link by any door, also after the link was lost [I2-APR-02]', async () => {
     const runDir = temporaryFolder()
     const { tools, start } = setup({ seek_confirm: true }, { runDir, terminal: false })
     const regent = await LinkServer.open(runDir)

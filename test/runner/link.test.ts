@@ -12,7 +12,7 @@ import { until } from '../helpers/until.ts'
 const echo = () => fakeModels((request) => `re ${lastText(request)}`)
 
 describe('the link to Regent', () => {
-  it('says hello, takes a message in, answers it, and is confirmed [I2-LINK-01]', async () => {
+  it('says hello, takes a message in, answers it, and is confirmed', async () => {
     const runDir = temporaryFolder()
     const regent = await LinkServer.open(runDir)
     const runner = await startRunner({ models: echo(), runDir })
@@ -34,7 +34,7 @@ describe('the link to Regent', () => {
     expect(regent.problems).toEqual([])
   })
 
-  it('finds a new Regent on another port within a second, and sends what that one has not seen', async () => {
+  it('finds a new Regent on another port within a second, and sends what that one has not seen [I2-LINK-01]', async () => {
     const runDir = temporaryFolder()
     const first = await LinkServer.open(runDir)
     const runner = await startRunner({ models: echo(), runDir })

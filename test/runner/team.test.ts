@@ -109,7 +109,7 @@ describe('a team at work', () => {
     expect(finalOf(runner, id)?.content).toBe('hello yourself')
   })
 
-  it('says what the channel carries: user, tool_call, tool_result, assistant [S0-43]', async () => {
+  it('says what the channel carries: user, tool_call, tool_result, assistant', async () => {
     const models = fakeModels((request) => {
       if (request.purpose === 'plan') return lastText(request).includes('<result') ? planDone : planFor('finder')
       if (request.purpose === 'synthesise') return 'all in all'
@@ -175,7 +175,7 @@ describe('a team at work', () => {
     ])
   })
 
-  it('counts every model call [I2-MOD-04]', async () => {
+  it('counts every model call', async () => {
     const models = fakeModels((request) => (request.purpose === 'plan' && request.facts?.round === 1 ? planFor('finder') : planDone))
     const runner = await startRunner({ models, subagents: [finder] })
     await say(runner, 'go')
