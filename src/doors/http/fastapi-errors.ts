@@ -16,8 +16,9 @@ export interface Complaint {
   readonly ctx?: Readonly<Record<string, unknown>>
 }
 
-/** Larger inputs are not sent back. */
+/** Larger inputs are not sent back, nor are more complaints. */
 const LARGEST_ECHO = 4096
+const MOST_COMPLAINTS = 50
 
 const complain =
   (type: string, msg: string) =>
@@ -41,7 +42,7 @@ export const complaints = {
 
 /** What a dialect's handler throws when it finds complaints; the handler below answers it with 422. */
 export function refuse(found: readonly Complaint[]): RegentError {
-  return new RegentError('INVALID', found[0]?.msg ?? 'invalid', { details: { complaints: found } })
+  return new RegentError('INVALID', found[0]?.msg ?? 'invalid', { details: { complaints: found.slice(0, MOST_COMPLAINTS) } })
 }
 
 /** Answers as FastAPI does: `{"detail": text}`, or 422 with a list of complaints. */
@@ -66,7 +67,9 @@ function complaintsOf(error: RegentError): readonly Complaint[] | undefined {
   if (error.code !== 'INVALID') return undefined
   if (Array.isArray(error.details.complaints)) return error.details.complaints as readonly Complaint[]
   const fields = error.fields.length > 0 ? error.fields : [{ path: '', message: error.message }]
-  return fields.map(({ path, message }) => ({ type: 'value_error', loc: ['body', ...locOf(path)], msg: message, input: null }))
+  return fields
+    .slice(0, MOST_COMPLAINTS)
+    .map(({ path, message }) => ({ type: 'value_error', loc: ['body', ...locOf(path)], msg: message, input: null }))
 }
 
 /** `agent.subagents.0.name`, as the core has it, within the body of this dialect. */

@@ -13,6 +13,9 @@ export interface Problem {
   readonly request_id: string
 }
 
+/** A body of a megabyte may be wrong in as many places as it has commas. */
+const MOST_FIELDS = 50
+
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
 export function problemOf(error: RegentError, requestId: string): Problem {
@@ -23,7 +26,7 @@ export function problemOf(error: RegentError, requestId: string): Problem {
     code: error.code,
     detail: error.message,
     hint: error.hint ?? null,
-    errors: error.fields,
+    errors: error.fields.slice(0, MOST_FIELDS),
     ...(Object.keys(error.details).length > 0 && { details: error.details }),
     request_id: requestId,
   }

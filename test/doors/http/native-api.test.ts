@@ -7,7 +7,7 @@ import { ADMIN, ALICE, as, BOB, createDoor, READER } from '../../helpers/http-do
 const command = { kind: 'command', name: 'web', command: ['sleep', '60'] }
 
 describe('the native API', () => {
-  it('serves every operation of the table at its address [I2-OPS-01]', async () => {
+  it('serves every operation of the table at its address', async () => {
     const { app } = createDoor()
     await app.ready()
     for (const { http } of operationList) expect(app.hasRoute({ method: http.method, url: http.path }), http.path).toBe(true)
@@ -127,7 +127,7 @@ describe('the native API', () => {
     expect((await app.inject({ url: '/api/v1/status', headers: as(ALICE) })).statusCode).toBe(200)
   })
 
-  it('knows roles and owners: a reader changes nothing, another user’s agent is not there [I2-TOK-02]', async () => {
+  it('knows roles and owners: a reader changes nothing, another user’s agent is not there', async () => {
     const { app, fake } = createDoor()
     fake.agents.set('1', { ...newAgent('alice', 'news'), id: '1' })
     expect((await app.inject({ method: 'POST', url: '/api/v1/agents/news/start', headers: as(READER) })).statusCode).toBe(403)

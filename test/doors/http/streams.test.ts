@@ -105,7 +105,7 @@ describe('events as SSE', () => {
   })
 })
 
-describe('a reader that does not read [P10]', () => {
+describe('a reader that does not read', () => {
   it('is cut, costs no memory meanwhile, and holds up nobody', async () => {
     const { url, port, fake } = await openDoor({ limits: { stallMs: 300 } })
     const big = { text: 'x'.repeat(10_000) }

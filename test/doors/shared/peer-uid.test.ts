@@ -64,7 +64,7 @@ describe('a tokenless call', () => {
     expect((await run('curl', ['-s', '-w', '%{http_code}', `${url}/version`])).stdout).toMatch(/200$/)
   })
 
-  it.runIf(root)('is refused from another local user, who may come with a token [I2-GATE-02] [P10]', async () => {
+  it.runIf(root)('is refused from another local user, who may come with a token [I2-GATE-02]', async () => {
     const { url, fake } = await openDoor()
     const refused = await asNobody([`${url}/api/v1/agents`])
     expect(refused.stdout).toMatch(/another local user.*401$/)
