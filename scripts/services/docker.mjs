@@ -33,7 +33,7 @@ export const docker = {
     await ready(started, Object.values(urls), 60_000)
     return { urls, processes: [started], before, alone }
   },
-  /** After its processes are gone: network interfaces, firewall rules, forwarding. Answers what could not be removed. */
+  /** After its processes are gone: mounts, network interfaces, firewall rules, forwarding. Answers what could not be removed. */
   clean({ before, alone }) {
     const ours = () => interfaces().filter((name) => isDockers(name) && !before.interfaces.includes(name))
     for (const name of ours()) spawnSync('ip', ['link', 'delete', name], { env: { PATH: path } })
@@ -41,7 +41,7 @@ export const docker = {
       for (const [index, tool] of firewalls.entries()) clearRules(tool, before.policies[index])
       writeFileSync(forwarding, before.forward)
     }
-    return ours().map((name) => `network interface ${name}`)
+    return [...unmountAll(), ...ours().map((name) => `network interface ${name}`)]
   },
 }
 
@@ -58,7 +58,7 @@ function clearRules(tool, policy) {
 }
 
 /** Unmounts everything below the data folder, deepest first; answers what stayed. */
-export function unmountAll() {
+function unmountAll() {
   for (const place of mounts()) spawnSync('umount', [place])
   for (const place of mounts()) spawnSync('umount', ['--lazy', place])
   return mounts().map((place) => `mount ${place}`)

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { activemq, kafka, rabbitmq } from './brokers.mjs'
-import { docker, unmountAll } from './docker.mjs'
+import { docker } from './docker.mjs'
 import { alone, forget, home, load, save } from './home.mjs'
 import { alive } from './identity.mjs'
 import { install } from './packages.mjs'
@@ -54,7 +54,7 @@ async function drain(queue, running, failures) {
     const from = performance.now()
     try {
       if (refusal !== undefined) throw new Error(refusal)
-      await end(service.name, running[service.name])
+      await end(service, running[service.name])
       running[service.name] = await begin(service)
       save(running)
       tell(service.name, 'started', seconds(from), running[service.name].urls.url)
@@ -72,13 +72,13 @@ async function begin(service) {
     const { processes, ...rest } = await service.start(join(folder, `${service.name}.log`))
     return { ...rest, processes: processes.map(({ pid, startTime }) => ({ pid, startTime })) }
   } catch (error) {
-    await end(service.name)
+    await end(service)
     throw error
   }
 }
 
-/** Ends a server: what its record names first, as it likes to be ended, then whatever else carries its mark. */
-async function end(name, record) {
+/** Ends a server: what its record names first, as it likes to be ended, then whatever else carries its mark. Answers what is left. */
+async function end(service, record) {
   if (record !== undefined) {
     signal(record.processes, record.signal ?? 'SIGTERM')
     await gone(record.processes, 20_000)
@@ -87,24 +87,25 @@ async function end(name, record) {
     ['SIGTERM', 3_000],
     ['SIGKILL', 5_000],
   ]) {
-    const rest = marked(name)
+    const rest = marked(service.name)
     signal(rest, word)
     await gone(rest, patience)
   }
+  const left = marked(service.name).map(({ pid, command }) => `process ${pid} ${command}`)
+  return record === undefined || service.clean === undefined ? left : [...left, ...service.clean(record)]
 }
 
 /** Ends every server of this checkout, and looks whether anything of them is left. */
 async function stop() {
   const running = load()
-  await Promise.all(
-    names.map(async (name) => {
+  const left = await Promise.all(
+    services.map(async (service) => {
       const from = performance.now()
-      await end(name, running[name])
-      if (running[name] !== undefined) tell(name, 'stopped', seconds(from), '')
+      const problems = await end(service, running[service.name])
+      if (running[service.name] !== undefined) tell(service.name, problems.length === 0 ? 'stopped' : 'FAILED', seconds(from), '')
+      return problems
     }),
-  )
-  const left = [...marked().map(({ pid, command }) => `process ${pid} ${command}`), ...unmountAll()]
-  if (running.docker !== undefined) left.push(...docker.clean(running.docker))
+  ).then((lists) => lists.flat())
   for (const problem of left) console.error(`left: ${problem}`)
   if (left.length === 0) forget()
   if (Object.keys(running).length === 0) console.log('no service was running')
