@@ -1,4 +1,5 @@
 import type { Page } from './download.ts'
+import { markdownOf } from './markdown.ts'
 
 /** A page as text for a model. */
 export interface Simplified {
@@ -9,17 +10,17 @@ export interface Simplified {
 
 const textual =
   /^(text\/|application\/([\w.-]+\+)?(json|xml|javascript|ecmascript|x-ndjson|yaml|toml|graphql|sql|rtf|x-www-form-urlencoded))/
-// Past this a page is no reading matter, and turning it into Markdown would hold everything else up.
-const largestHtml = 1024 * 1024
+// Past this a page is no reading matter.
+const largestHtml = 2 * 1024 * 1024
 
 /** Markdown of an HTML page, or any text as it is; undefined for what is no text. */
-export async function simplified(page: Page, raw: boolean): Promise<Simplified | undefined> {
+export async function simplified(page: Page, raw: boolean, signal: AbortSignal): Promise<Simplified | undefined> {
   const type = (page.contentType.split(';')[0] ?? '').trim().toLowerCase()
   if (type !== '' && !textual.test(type) && type !== 'application/xhtml+xml') return undefined
   const text = textOf(page)
   if (type === '' && text.includes('\0')) return undefined
   const html = text.slice(0, 100).toLowerCase().includes('<html') || type === 'text/html' || type === 'application/xhtml+xml' || type === ''
-  if (html && !raw) return { prefix: '', text: await markdownOf(text) }
+  if (html && !raw) return { prefix: '', text: await readable(text, signal) }
   return { prefix: `Content type ${page.contentType} cannot be simplified to markdown, but here is the raw content:\n`, text }
 }
 
@@ -38,31 +39,8 @@ function decoderOf(label: string) {
   }
 }
 
-async function markdownOf(html: string): Promise<string> {
-  const { default: Turndown } = await import('turndown')
-  const service = new Turndown({ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-' })
-  service.remove([
-    'head',
-    'title',
-    'script',
-    'style',
-    'noscript',
-    'template',
-    'iframe',
-    'nav',
-    'footer',
-    'aside',
-    'form',
-    'button',
-    'canvas',
-  ])
-  service.remove((node) => node.nodeName.toLowerCase() === 'svg')
-  try {
-    const text = service.turndown(html.slice(0, largestHtml)).trim()
-    if (text === '') return '<error>Page failed to be simplified from HTML</error>'
-    return html.length > largestHtml ? `${text}\n\n<error>Only the first part of this very long page was read.</error>` : text
-  } catch {
-    // Nested deeper than the converter can follow.
-    return '<error>Page failed to be simplified from HTML</error>'
-  }
+async function readable(html: string, signal: AbortSignal): Promise<string> {
+  const text = await markdownOf(html.slice(0, largestHtml), signal)
+  if (text === undefined || text === '') return '<error>Page failed to be simplified from HTML</error>'
+  return html.length > largestHtml ? `${text}\n\n<error>Only the first part of this very long page was read.</error>` : text
 }

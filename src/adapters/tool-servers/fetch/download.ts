@@ -48,7 +48,7 @@ export async function download(start: URL, options: DownloadOptions): Promise<Pa
 }
 
 function nextOf(url: URL, location: string, start: URL): URL {
-  const next = URL.canParse(location, url) ? new URL(location, url) : undefined
+  const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined
   if (next === undefined || !/^https?:$/.test(next.protocol))
     throw new CannotFetch(`Failed to fetch ${start}: it redirects to what is no http or https URL`)
   return next

@@ -3,7 +3,7 @@ import type { ToolCallOptions, ToolResult, ToolServer } from '../../../ports/too
 import { PrivateAddress } from './addresses.ts'
 import { type FetchArguments, fetchTool, parseArguments, parseCommandLine } from './arguments.ts'
 import { simplified } from './content.ts'
-import { CannotFetch, download } from './download.ts'
+import { CannotFetch, download, type Page } from './download.ts'
 import { checkRobots } from './robots.ts'
 
 export interface FetchOptions {
@@ -57,7 +57,7 @@ async function fetchPage(args: FetchArguments, call: ToolCallOptions, around: Ci
   const options = { userAgent: around.userAgent, signal, trusts: trustOf(args.url, call.approved, around.allowHosts) }
   try {
     if (!around.ignoreRobots) await checkRobots(args.url, options)
-    return await answer(args, await download(args.url, { ...options, largest: largestPage }))
+    return await answer(args, await download(args.url, { ...options, largest: largestPage }), signal)
   } catch (error) {
     call.signal.throwIfAborted()
     around.closing.throwIfAborted()
@@ -73,10 +73,10 @@ function trustOf(asked: URL, approved: boolean, allowHosts: readonly string[]): 
   return (url) => (approved && (url.href === asked.href || url.href === robots)) || allowed.has(url.hostname) || allowed.has(url.host)
 }
 
-async function answer(args: FetchArguments, page: Awaited<ReturnType<typeof download>>): Promise<ToolResult> {
+async function answer(args: FetchArguments, page: Page, signal: AbortSignal): Promise<ToolResult> {
   const { url, raw } = args
   if (page.status >= 400) return failed(`Failed to fetch ${url} - status code ${page.status}`)
-  const content = await simplified(page, raw)
+  const content = await simplified(page, raw, signal)
   if (content === undefined) return failed(`${url} is of type ${page.contentType}, which cannot be shown as text`)
   const whole = page.cut ? `${content.text}\n\n<error>The page is longer than 5 MiB; the rest was not read.</error>` : content.text
   return { isError: false, content: [{ type: 'text', text: `${content.prefix}Contents of ${url}:\n${part(whole, args)}` }] }
@@ -97,7 +97,7 @@ function part(text: string, { startIndex, maxLength }: FetchArguments): string {
 function wordsOf(error: unknown, url: URL): string {
   const refused = [error, (error as { cause?: unknown }).cause].find((one) => one instanceof PrivateAddress)
   if (refused instanceof PrivateAddress)
-    return `Refused to fetch ${url}: it leads to ${refused.message}, an address of this machine or a private network. A person can allow it: by approving the call (seek_confirm), or by naming the host in the configuration.`
+    return `Refused to fetch ${url}: it leads to ${refused.message}, an address of this machine or a private network. A person can allow it: by approving the call (seek_confirm), or by naming the host in REGENT_TOOLS_ALLOW_HOSTS.`
   if (error instanceof CannotFetch) return error.message
   return `Failed to fetch ${url}: ${reasonOf(error)}`
 }
