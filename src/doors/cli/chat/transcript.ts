@@ -9,13 +9,17 @@ export interface Delta {
 
 /**
  * Writes what an agent says as it comes. Pieces of one author are shown at once; while that one speaks, the others' answers wait
- * until they are whole, so that two never mix.
+ * until they are whole and it has ended, so that two never mix.
  */
 export class Transcript {
   readonly #write: (text: string) => void
   readonly #paint: Paint
   #speaker: string | undefined
-  #spoken = ''
+  /** What was shown of each author's answer that is not whole yet. */
+  readonly #shown = new Map<string, string>()
+  /** Whole answers of others, for when the speaker has ended. */
+  readonly #held: string[] = []
+  #isAtStart = true
 
   constructor(write: (text: string) => void, paint: Paint) {
     this.#write = write
@@ -25,12 +29,11 @@ export class Transcript {
   delta({ author, text }: Delta): void {
     if (this.#speaker === undefined) {
       this.#speaker = author
-      this.#spoken = ''
-      this.#write(this.#label(author))
+      this.#put(this.#label(author))
     }
     if (this.#speaker !== author) return
-    this.#spoken += text
-    this.#write(cleanLines(text))
+    this.#shown.set(author, (this.#shown.get(author) ?? '') + text)
+    this.#put(cleanLines(text))
   }
 
   /** A `message.sent` event. */
@@ -46,38 +49,48 @@ export class Transcript {
 
   /** One line of its own, from Regent rather than the agent. */
   note(text: string): void {
-    this.#endLine()
-    this.#write(`${this.#paint('dim', clean(text))}\n`)
+    this.#pause()
+    this.#put(`${this.#paint('dim', clean(text))}\n`)
   }
 
   /** The turn is over: nothing more of it will come. */
   end(): void {
-    this.#endLine()
+    this.#pause()
+    this.#shown.clear()
   }
 
   /** What was streamed is not said again; what was not, or was begun anew, is. */
   #answer(author: string, text: string, isCut: boolean): void {
-    const shown = this.#speaker === author ? this.#spoken.trim() : ''
-    const isShown = shown !== '' && (isCut || text.trim().startsWith(shown))
-    const rest = isShown && !isCut ? text.trim().slice(shown.length) : ''
-    if (rest !== '') {
-      this.#spoken += rest
-      this.#write(cleanLines(rest))
+    const whole = text.trim()
+    const shown = (this.#shown.get(author) ?? '').trim()
+    this.#shown.delete(author)
+    const isShown = shown !== '' && (isCut || whole.startsWith(shown))
+    const rest = isShown ? (isCut ? '' : cleanLines(whole.slice(shown.length))) : `${this.#label(author)}${cleanLines(whole)}`
+    if (this.#speaker !== undefined && this.#speaker !== author) {
+      if (rest !== '') this.#held.push(`${rest}\n`)
+      return
     }
-    this.#endLine(author)
-    if (!isShown) this.#write(`${this.#label(author)}${cleanLines(text).trimEnd()}\n`)
+    if (!isShown) this.#pause()
+    this.#put(rest)
+    this.#pause()
   }
 
   #aside(text: string): void {
-    this.#endLine()
-    this.#write(`${this.#paint('dim', `  ${cut(clean(text), 300)}`)}\n`)
+    this.#pause()
+    this.#put(`${this.#paint('dim', `  ${cut(clean(text), 300)}`)}\n`)
   }
 
-  #endLine(author = this.#speaker): void {
-    if (this.#speaker === undefined || this.#speaker !== author) return
-    this.#write(this.#spoken.endsWith('\n') ? '' : '\n')
+  /** Ends the line of whoever speaks, and says what waited for that. */
+  #pause(): void {
     this.#speaker = undefined
-    this.#spoken = ''
+    if (!this.#isAtStart) this.#put('\n')
+    for (const text of this.#held.splice(0)) this.#put(text)
+  }
+
+  #put(text: string): void {
+    if (text === '') return
+    this.#write(text)
+    this.#isAtStart = text.endsWith('\n')
   }
 
   #label(author: string): string {
