@@ -37,22 +37,32 @@ export class AgentRuns {
       .sort((one, other) => one.number - other.number)
   }
 
-  /** Puts a run at the end of its agent's runs; one that is there already stays where it is. */
-  add(agentId: string, runId: string): void {
+  /** Puts a run at the end of its agent's runs and returns its place there; one that is there already keeps its own. */
+  add(agentId: string, runId: string): string {
     const runs = this.of(agentId)
-    if (runs.some((run) => run.runId === runId)) return
+    const known = runs.find((run) => run.runId === runId)
+    if (known) return known.path
     const number = (runs.at(-1)?.number ?? 0) + 1
-    mkdirSync(join(this.dirOf(agentId), `${String(number).padStart(8, '0')}-${runId}`), { recursive: true, mode: 0o700 })
-  }
-
-  drop(agentId: string, runId: string): void {
-    for (const run of this.of(agentId)) if (run.runId === runId) rmSync(run.path, { recursive: true, force: true })
+    const path = join(this.dirOf(agentId), `${String(number).padStart(8, '0')}-${runId}`)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    return path
   }
 
   /** Where the log files of a run are now. */
   logDir(run: AgentRun): string {
     const directory = new RunDirectory(this.#settings.dir, run.runId)
     return existsSync(directory.path) ? directory.path : run.path
+  }
+
+  /** When its main process ended, if that is on record. */
+  endOf(run: AgentRun): { readonly at: number } | undefined {
+    return new RunDirectory(this.#settings.dir, run.runId).exitCode()
+  }
+
+  /** Nobody can print to it any more and all of its output is in the log. A removed run has ended too. */
+  outputEnded(run: AgentRun): boolean {
+    const dir = this.logDir(run)
+    return dir === run.path || existsSync(join(dir, 'output.end'))
   }
 
   /** Moves a run's log out of its directory, which is about to go. */

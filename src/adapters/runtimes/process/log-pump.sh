@@ -32,14 +32,16 @@ rotate() {
   size=0
 }
 
-while copy output.log; [ "$reads" -ne 0 ]; do
+# Says what is missing as soon as that can be written again.
+note() {
+  [ "$dropped" -eq 0 ] || { echo "[regent: the disk was full, $dropped pieces of output are missing here]" >> output.log && dropped=0; }
+}
+
+while note; copy output.log; [ "$reads" -ne 0 ]; do
   size=$((size + bytes))
-  if [ "$reads" -gt 0 ] && [ "$bytes" -gt 0 ]; then
-    [ "$dropped" -gt 0 ] && echo "[regent: the disk was full, $dropped pieces of output are missing here]" >> output.log && dropped=0
-    [ "$size" -ge "$max" ] && rotate
-    continue
-  fi
-  # Nothing could be written. Without the run directory nobody will ask for this log any more.
+  [ "$size" -ge "$max" ] && rotate
+  [ "$bytes" -gt 0 ] && continue
+  # Nothing could be written; where not even the file could be opened nothing was read either.
   [ "$reads" -gt 0 ] || copy /dev/null
   [ "$reads" -gt 0 ] || break
   dropped=$((dropped + reads))

@@ -1,4 +1,4 @@
-import { existsSync, type FSWatcher, watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { LogLine, LogQuery } from '../../../ports/runtime.ts'
@@ -20,6 +20,7 @@ export async function* readLogs(
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine> {
+  if (!query.follow) await outputOf(runs, agentId, clock)
   const first = await firstRun(runs, agentId, query.tail)
   if (!first) return
   const changes = query.follow ? new Changes(runs.dirOf(agentId), clock, signal) : undefined
@@ -42,6 +43,14 @@ export async function* readLogs(
 }
 
 const after = (runs: AgentRuns, agentId: string, run: AgentRun) => runs.of(agentId).find(({ number }) => number > run.number)
+
+/** Lets the newest run's pump bring in what was printed right before an end that is already on record. */
+async function outputOf(runs: AgentRuns, agentId: string, clock: Clock): Promise<void> {
+  const run = runs.of(agentId).at(-1)
+  const fresh = () => run !== undefined && clock.now() - (runs.endOf(run)?.at ?? 0) < LATE_MS && !runs.outputEnded(run)
+  const begun = clock.elapsed()
+  while (fresh() && clock.elapsed() - begun < LATE_MS) await clock.sleep(5)
+}
 
 /** The run where the last `tail` lines of all runs begin, and how many of them it has. */
 async function firstRun(
@@ -84,9 +93,8 @@ class Follow {
     return this.#runs.logDir(this.#run)
   }
 
-  /** Nobody holds the pipe any more and all of it is in the log. A removed run has ended too. */
   ended(): boolean {
-    return existsSync(join(this.dir(), 'output.end')) || this.dir() === this.#run.path
+    return this.#runs.outputEnded(this.#run)
   }
 
   /** Whether what is read next is the last there is; asked before reading. */
@@ -103,7 +111,7 @@ class Follow {
   }
 }
 
-/** The bytes of one run from its last `tail` lines on, over rotations; `end` where its output has ended. */
+/** The bytes of one run from its last `tail` lines on, over rotations; `end` where a line ends although it has no newline. */
 async function* piecesOf(follow: Follow, tail: number | undefined): AsyncGenerator<Buffer | 'end'> {
   const files = await openLog(follow.dir())
   try {
@@ -119,11 +127,12 @@ async function* piecesOf(follow: Follow, tail: number | undefined): AsyncGenerat
         const [file] = files
         if (file) offset = yield* toEnd(file, offset)
         if (files.length <= 1) {
-          const newer = await filesAfter(follow.dir(), file)
+          const { newer, gap } = await filesAfter(follow.dir(), file)
           if (newer.length === 0) break
           files.push(...newer)
           // What was written before the rotation is complete now.
           if (file) yield* toEnd(file, offset)
+          if (gap) yield 'end'
         }
         if (file) await closeAll(files.splice(0, 1))
         offset = 0
@@ -148,14 +157,14 @@ async function* toEnd({ handle }: LogFile, offset: number): AsyncGenerator<Buffe
   }
 }
 
-/** The files that were begun after this one; all that are kept when it is no longer among them. */
-async function filesAfter(dir: string, file: LogFile | undefined): Promise<LogFile[]> {
+/** The files that were begun after this one; all that are kept, after a gap, when it is no longer among them. */
+async function filesAfter(dir: string, file: LogFile | undefined): Promise<{ newer: LogFile[]; gap: boolean }> {
   const newest = await inodeOf(join(dir, 'output.log'))
-  if (newest === undefined || newest === file?.inode) return []
+  if (newest === undefined || newest === file?.inode) return { newer: [], gap: false }
   const all = await openLog(dir)
   const at = all.findIndex(({ inode }) => inode === file?.inode)
   await closeAll(all.slice(0, at + 1))
-  return all.slice(at + 1)
+  return { newer: all.slice(at + 1), gap: at === -1 && file !== undefined }
 }
 
 /** Wakes a reader when something changed in the directories it looks at. */

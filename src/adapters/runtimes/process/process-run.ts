@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
@@ -6,6 +7,7 @@ import type { Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports
 import type { RunWatch } from './exits.ts'
 import { handleOf } from './handle.ts'
 import { bootId, isAlive, signalExactly, worksFor } from './identity.ts'
+import { onLinux } from './proc.ts'
 import type { ProcessTree } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 import { Stop } from './stop.ts'
@@ -34,6 +36,7 @@ export class ProcessRun implements Run {
   readonly #look = () => this.look()
   #known: Exit | undefined
   #stop: Stop | undefined
+  #pumpMissed = false
 
   constructor(context: RunContext) {
     this.#context = context
@@ -59,7 +62,10 @@ export class ProcessRun implements Run {
   look(): void {
     if (this.#known) return
     const exit = this.#judge()
-    if (!exit) return
+    if (!exit) {
+      this.#watchPump()
+      return
+    }
     this.#known = exit
     const { watch, directory, reapOnExit, ended } = this.#context
     watch.remove(directory.runId, this.#look)
@@ -78,6 +84,18 @@ export class ProcessRun implements Run {
       logger.warn({ runId: this.handle.runId, reason: reasonOf(error) }, 'the records of a run cannot be read')
       return undefined
     }
+  }
+
+  /** The wrapper keeps the pump's input open, so a pump that is gone before it was killed. */
+  #watchPump(): void {
+    const { record, directory, logger } = this.#context
+    if (!record || this.#pumpMissed || !onLinux || existsSync(`/proc/${record.pumpPid}`)) return
+    if (!worksFor(record.wrapperPid, directory.path)) return
+    this.#pumpMissed = true
+    logger.warn(
+      { runId: directory.runId, pumpPid: record.pumpPid },
+      'the log pump of a run was killed: nothing it prints is kept, and it may die by SIGPIPE; restart it',
+    )
   }
 
   #reap(): void {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime } from '../../../ports/runtime.ts'
@@ -111,40 +111,35 @@ class ProcessRuntime implements Runtime {
       throw new RegentError('START_FAILED', `the working directory ${spec.cwd} is not there`, {
         hint: 'Create it, or choose another with cwd.',
       })
-    const { wrapper, ended } = await this.#spawn(directory, spec, setsid ?? '').catch((error) => {
-      this.#abandon(directory, spec.agentId)
-      throw startFailed(error)
-    })
-    if (ended) this.#refuseUnstarted(directory, spec.agentId, ended.code)
+    const launched = await this.#spawn(directory, spec, setsid ?? '')
     const run = await this.#adopt(directory)
-    wrapper.once('exit', () => run.look())
+    launched?.wrapper.once('exit', () => run.look())
     run.look()
     setImmediate(() => this.#prune(spec.agentId))
     return run
   }
 
-  async #spawn(directory: RunDirectory, spec: RunSpec, setsid: string): Promise<Launched> {
-    directory.prepare({ agentId: spec.agentId, label: spec.label, reapOnExit: spec.reapOnExit })
-    this.#runs.add(spec.agentId, spec.runId)
-    if (spec.link) directory.offerLink(spec.link)
-    return launch(this.#settings, this.#watch, directory, spec, setsid)
-  }
-
-  /** A wrapper that is gone before it recorded a pid has started nothing, unless another one holds the claim. */
-  #refuseUnstarted(directory: RunDirectory, agentId: string, code: number | null): void {
-    const refused = code === wrapperCodes.noSpace || code === wrapperCodes.noDirectory
-    if (!refused && directory.claimed()) return
-    this.#abandon(directory, agentId)
-    throw refused
-      ? new RegentError('START_FAILED', 'the run could not be put on record', {
+  /** Undefined when another wrapper, left by a Regent before this one, was faster. */
+  async #spawn(directory: RunDirectory, spec: RunSpec, setsid: string): Promise<Launched | undefined> {
+    let place: string | undefined
+    let refused = false
+    try {
+      directory.prepare({ agentId: spec.agentId, label: spec.label, reapOnExit: spec.reapOnExit })
+      place = this.#runs.add(spec.agentId, spec.runId)
+      if (spec.link) directory.offerLink(spec.link)
+      const launched = await launch(this.#settings, this.#watch, directory, spec, setsid)
+      refused = launched.ended?.code === wrapperCodes.noSpace
+      if (refused || launched.ended?.code === wrapperCodes.noDirectory)
+        throw new RegentError('START_FAILED', 'the run could not be put on record', {
           hint: `Is there space on the disk of ${this.#settings.dir}?`,
         })
-      : new RegentError('START_FAILED', `the wrapper ended before it started anything (${code ?? 'killed'})`)
-  }
-
-  #abandon(directory: RunDirectory, agentId: string): void {
-    directory.remove()
-    this.#runs.drop(agentId, directory.runId)
+      if (launched.ended && !directory.claimed()) throw new RegentError('START_FAILED', 'the wrapper was killed before it started anything')
+      return launched
+    } catch (error) {
+      if (!directory.discard(refused)) return undefined
+      if (place !== undefined) rmdirSync(place)
+      throw startFailed(error)
+    }
   }
 
   async #adopt(directory: RunDirectory): Promise<ProcessRun> {

@@ -1,3 +1,4 @@
+import { RegentError } from '../../../kernel/errors.ts'
 import type { RunWatch } from './exits.ts'
 import { isAlive, signalExactly, worksFor } from './identity.ts'
 import type { Settings } from './options.ts'
@@ -6,10 +7,11 @@ import type { PidRecord, RunDirectory } from './run-directory.ts'
 
 const GRACE_MS = 1000
 const POLL_MS = 50
+const DEADLINE_MS = 30_000
 
 /**
  * The pid record of a claimed run; null once it is sure that none will come. A claim without one and without an end is given
- * up as lost after a grace in which nobody was seen to work for it.
+ * up as lost after a grace in which nobody was seen to work for it. Throws TIMED_OUT while somebody does and gets nowhere.
  */
 export async function awaitPid(settings: Settings, watch: RunWatch, tree: ProcessTree, directory: RunDirectory): Promise<PidRecord | null> {
   const known = () => {
@@ -26,13 +28,15 @@ export async function awaitPid(settings: Settings, watch: RunWatch, tree: Proces
   }
   watch.add(directory.runId, look)
   try {
-    for (let quietSince = clock.elapsed(); ; ) {
+    const begun = clock.elapsed()
+    for (let quietSince = begun; clock.elapsed() - begun < DEADLINE_MS; ) {
       await Promise.race([poked.promise, clock.sleep(POLL_MS)])
       const found = known()
       if (found !== undefined) return found
       if (await someoneWorksFor(tree, directory)) quietSince = clock.elapsed()
       else if (clock.elapsed() - quietSince >= GRACE_MS) return giveUp(directory)
     }
+    throw new RegentError('TIMED_OUT', `run ${directory.runId} is being started, and does not get on`)
   } finally {
     watch.remove(directory.runId, look)
   }

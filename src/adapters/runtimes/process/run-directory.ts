@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { systemCode } from '../../../kernel/errors.ts'
@@ -39,7 +39,7 @@ export class RunDirectory {
     return join(this.path, name)
   }
 
-  /** A wrapper has taken this run: it may start, run, or have ended, and nobody else will start it. */
+  /** Somebody has taken this run: it may start, run, or have ended, and nobody else will start it. */
   claimed(): boolean {
     return existsSync(this.file('exit'))
   }
@@ -84,6 +84,26 @@ export class RunDirectory {
   offerLink(link: LinkInfo): void {
     writeFileSync(this.file('link.json.new'), JSON.stringify(link), { mode: 0o600 })
     renameSync(this.file('link.json.new'), this.file('link.json'))
+  }
+
+  /**
+   * Leaves nothing of a run that nothing was started for. False when a wrapper has claimed it, unless `refused` says that this
+   * wrapper gave up. Opens no file, because there may be no descriptor left.
+   */
+  discard(refused: boolean): boolean {
+    try {
+      mkdirSync(this.file('exit'))
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST' && !refused) return false
+    }
+    for (const name of ['run.json', 'link.json', 'pid']) rmSync(this.file(name), { force: true })
+    try {
+      rmdirSync(this.file('exit'))
+      rmdirSync(this.path)
+    } catch {
+      this.remove()
+    }
+    return true
   }
 
   remove(): void {
