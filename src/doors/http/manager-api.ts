@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AgentDetail, AgentView } from '../../contract/agents.ts'
 import type { Output } from '../../contract/operations.ts'
 import type { RunState } from '../../contract/states.ts'
@@ -8,6 +8,7 @@ import { RegentError } from '../../kernel/errors.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { nameComplaints, readAgentConfig } from './agent-config.ts'
+import { callerSignal } from './caller-signal.ts'
 import { fastapiHandler, refuse } from './fastapi-errors.ts'
 import type { Shutdown } from './shutdown.ts'
 import { statusLine } from './supervisorctl-lines.ts'
@@ -26,7 +27,8 @@ interface Target {
   readonly ref: string
 }
 
-type Ask = (request: FastifyRequest, operation: string, input: object) => Promise<object>
+/** Asks the core in the caller's name. */
+type Ask = (operation: string, input: object) => Promise<object>
 
 /** Codes that mean the same in every dialect: come back later, or never. */
 const passedOn: ReadonlySet<string> = new Set(['FORBIDDEN', 'TOO_MANY', 'UNAVAILABLE', 'NO_SPACE', 'NOT_YET'])
@@ -39,18 +41,24 @@ const fixedWords: readonly string[] = ['available', 'runbooks', 'capabilities']
  * are FastAPI's. A name of another user is answered like one that nobody has.
  */
 export function managerApi(app: FastifyInstance, { core, shutdown, logger }: ManagerApiOptions): void {
-  const ask: Ask = (request, operation, input) => {
-    const signal = 'wait' in input ? AbortSignal.any([request.signal, shutdown.waits]) : request.signal
-    return core.call(operation, input, { caller: request.caller, signal })
-  }
+  const serve =
+    (handle: (ask: Ask, request: FastifyRequest) => Promise<object>) =>
+    (request: FastifyRequest, reply: FastifyReply): Promise<object> => {
+      const gone = callerSignal(reply)
+      const ask: Ask = (operation, input) => {
+        const signal = 'wait' in input ? AbortSignal.any([gone, shutdown.waits]) : gone
+        return core.call(operation, input, { caller: request.caller, signal })
+      }
+      return handle(ask, request)
+    }
   app.register(async (scope) => {
     scope.setErrorHandler(fastapiHandler(logger))
-    scope.post('/agents', { config: { creates: true } }, (request) => create(ask, request))
-    scope.get('/agents', (request) => list(ask, request))
-    scope.get('/agents/:agent_name', (request) => details(ask, request))
-    scope.post('/agents/:agent_name/start', (request) => start(ask, request))
-    scope.post('/agents/:agent_name/stop', (request) => stop(ask, request))
-    scope.delete('/agents/:agent_name', (request) => remove(ask, request))
+    scope.post('/agents', { config: { creates: true } }, serve(create))
+    scope.get('/agents', serve(list))
+    scope.get('/agents/:agent_name', serve(details))
+    scope.post('/agents/:agent_name/start', serve(start))
+    scope.post('/agents/:agent_name/stop', serve(stop))
+    scope.delete('/agents/:agent_name', serve(remove))
   })
 }
 
@@ -59,7 +67,7 @@ async function create(ask: Ask, request: FastifyRequest): Promise<object> {
   const target = targetOf(username, definition.name)
   if (!mayName(request, username)) throw unknown(target)
   try {
-    const { file } = (await ask(request, 'agents.create', { agent: { kind: 'team', owner: username, ...definition } })) as AgentDetail
+    const { file } = (await ask('agents.create', { agent: { kind: 'team', owner: username, ...definition } })) as AgentDetail
     return { message: `Agent '${target.name}' created successfully for user '${username}'`, file }
   } catch (error) {
     if (codeOf(error) === 'ALREADY_EXISTS')
@@ -81,18 +89,18 @@ async function list(ask: Ask, request: FastifyRequest): Promise<object[]> {
   let cursor: string | undefined
   do {
     const input = { limit: 500, ...(owner !== undefined && { owner }), ...(cursor !== undefined && { cursor }) }
-    const page = (await ask(request, 'agents.list', input)) as Output<'agents.list'>
-    for (const agent of page.agents) if (agent.kind === 'team') items.push(await item(ask, request, agent))
+    const page = (await ask('agents.list', input)) as Output<'agents.list'>
+    for (const agent of page.agents) if (agent.kind === 'team') items.push(await item(ask, agent))
     cursor = page.next_cursor ?? undefined
   } while (cursor !== undefined)
   return items
 }
 
 /** The keys of both dialects that list at this path; the words of `status` are this one's, `state` has the neutral word. */
-async function item(ask: Ask, request: FastifyRequest, agent: AgentView): Promise<object> {
+async function item(ask: Ask, agent: AgentView): Promise<object> {
   return {
     agent: `${agent.owner}/${agent.name}`,
-    file_exists: await fileThere(ask, request, agent),
+    file_exists: await fileThere(ask, agent),
     is_active_in_background: alive.includes(agent.state),
     status: agent.state,
     pid: agent.pid,
@@ -106,9 +114,9 @@ async function item(ask: Ask, request: FastifyRequest, agent: AgentView): Promis
   }
 }
 
-async function fileThere(ask: Ask, request: FastifyRequest, agent: AgentView): Promise<boolean> {
+async function fileThere(ask: Ask, agent: AgentView): Promise<boolean> {
   try {
-    const { file } = (await ask(request, 'agents.get', { agent: agent.id })) as AgentDetail
+    const { file } = (await ask('agents.get', { agent: agent.id })) as AgentDetail
     return await exists(file)
   } catch (error) {
     // Deleted since it was listed.
@@ -121,7 +129,7 @@ async function details(ask: Ask, request: FastifyRequest): Promise<object> {
   const { agent_name: name } = request.params as { agent_name: string }
   const { username } = request.query as { username?: unknown }
   if (username === undefined && fixedWords.includes(name)) throw new RegentError('NOT_YET', `GET /agents/${name} is not served yet`)
-  const agent = username === undefined && isUuid(name) ? await byId(ask, request, name) : await find(ask, request, targetFrom(request))
+  const agent = username === undefined && isUuid(name) ? await byId(ask, name) : await find(ask, request, targetFrom(request))
   return { name: agent.name, username: agent.owner, status: agent.state, file: agent.file, exists: await exists(agent.file) }
 }
 
@@ -133,7 +141,7 @@ async function start(ask: Ask, request: FastifyRequest): Promise<object> {
   const running = before.state === 'RUNNING' || before.state === 'STARTING'
   let after: AgentView
   try {
-    after = (await ask(request, 'agents.start', { agent: target.ref, wait: true })) as AgentView
+    after = (await ask('agents.start', { agent: target.ref, wait: true })) as AgentView
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') throw noFile()
     throw failedStart(target, before.program, error)
@@ -166,7 +174,7 @@ async function stop(ask: Ask, request: FastifyRequest): Promise<object> {
   const target = targetFrom(request)
   await find(ask, request, target)
   await stopping(target, async () => {
-    const { survivors } = (await ask(request, 'agents.stop', { agent: target.ref, wait: true })) as Output<'agents.stop'>
+    const { survivors } = (await ask('agents.stop', { agent: target.ref, wait: true })) as Output<'agents.stop'>
     if (survivors.length > 0) throw new RegentError('INTERNAL', `still alive: pid ${survivors.join(', ')}`)
   })
   return { message: `Agent '${target.name}' stopped successfully for user '${target.user}'` }
@@ -175,7 +183,7 @@ async function stop(ask: Ask, request: FastifyRequest): Promise<object> {
 async function remove(ask: Ask, request: FastifyRequest): Promise<object> {
   const target = targetFrom(request)
   await find(ask, request, target)
-  await stopping(target, () => ask(request, 'agents.delete', { agent: target.ref, wait: true }))
+  await stopping(target, () => ask('agents.delete', { agent: target.ref, wait: true }))
   return { message: `Agent '${target.name}' deleted successfully for user '${target.user}'` }
 }
 
@@ -206,7 +214,7 @@ const codeOf = (error: unknown): string | undefined => (error instanceof RegentE
 async function find(ask: Ask, request: FastifyRequest, target: Target, missing = () => unknown(target)): Promise<AgentDetail> {
   if (!mayName(request, target.user)) throw missing()
   try {
-    const agent = (await ask(request, 'agents.get', { agent: target.ref })) as AgentDetail
+    const agent = (await ask('agents.get', { agent: target.ref })) as AgentDetail
     if (agent.kind === 'team') return agent
   } catch (error) {
     if (codeOf(error) !== 'NOT_FOUND') throw error
@@ -214,9 +222,9 @@ async function find(ask: Ask, request: FastifyRequest, target: Target, missing =
   throw missing()
 }
 
-async function byId(ask: Ask, request: FastifyRequest, id: string): Promise<AgentDetail> {
+async function byId(ask: Ask, id: string): Promise<AgentDetail> {
   try {
-    return (await ask(request, 'agents.get', { agent: id })) as AgentDetail
+    return (await ask('agents.get', { agent: id })) as AgentDetail
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') throw new RegentError('NOT_FOUND', `Agent '${id}' not found`, { cause: error })
     throw error

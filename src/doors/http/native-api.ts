@@ -5,6 +5,7 @@ import type { Core } from '../../core/core.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import { checkJson, isObject } from '../../kernel/json.ts'
 import type { Logger } from '../../kernel/logger.ts'
+import { callerSignal } from './caller-signal.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Shutdown } from './shutdown.ts'
 import { sendStream } from './stream.ts'
@@ -37,7 +38,8 @@ function answered(operation: OperationShape, { core, shutdown }: NativeApiOption
     const input = inputOf(request)
     if (operation.name === 'agents.update') addIfMatch(input, request)
     const waits = 'wait' in input
-    const signal = waits ? AbortSignal.any([request.signal, shutdown.waits]) : request.signal
+    const gone = callerSignal(reply)
+    const signal = waits ? AbortSignal.any([gone, shutdown.waits]) : gone
     try {
       const output = await core.call(operation.name, input, contextOf(operation, request, signal))
       describeOutput(operation.name, output, reply)
