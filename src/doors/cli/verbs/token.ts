@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { roles, type TokenView } from '../../../contract/tokens.ts'
 import type { Cli } from '../cli.ts'
-import { confirm } from '../confirm.ts'
 import { withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printListing, printValue } from '../output/format.ts'
 import type { Column } from '../output/table.ts'
@@ -51,10 +50,9 @@ function configureCreate(command: Command, cli: Cli): void {
 function configureRevoke(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml'])
     .argument('<TOKEN>', 'id, unique prefix of it, or a user')
-    .option('-y, --yes', 'do not ask')
-    .action(async (token: string, { yes, ...options }: FormatOptions & { yes?: boolean }) => {
+    .option('-y, --yes', 'accepted, as for rm: revoking never asks, since it must not wait')
+    .action(async (token: string, options: FormatOptions) => {
       const format = formatOf(options)
-      if (!yes && !(await confirm(cli, `Revoke ${token}? Whoever uses it is locked out.`))) return
       const { revoked } = await (await cli.client()).call('tokens.revoke', { token }, { signal: cli.signal })
       if (format !== 'table') return printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', revoked)
       cli.terminal.out(
