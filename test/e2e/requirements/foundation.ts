@@ -44,7 +44,7 @@ const managerApi: readonly Requirement[] = [
   planned(2, 'I2-API-01', 'I', 'Every curl line of the README gives the status codes and bodies of the contract, on port 8080'),
   proved(2, 'I2-API-02', 'I', 'Every failure of the manager API has the contract’s status code and body'),
   planned(2, 'I2-API-03', 'I', 'The ten defects of the original manager are absent'),
-  planned(2, 'I2-API-04', 'I', '/docs and /openapi.json (3.1) describe what is served'),
+  proved(2, 'I2-API-04', 'I', '/docs and /openapi.json (3.1) describe what is served'),
   planned(2, 'I2-TPL-01', 'I', 'Creating writes an agent file that a person can read and run by itself'),
   proved(2, 'I2-TPL-02', 'I', 'Template values go in as JSON literals, never as text: quotes, newlines and code in them stay data'),
   proved(2, 'I2-TPL-03', 'I', 'A user’s own template with the five placeholders is used'),
