@@ -26,8 +26,8 @@ export interface Surroundings {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What the children of tool servers may know: nothing of Regent's and no model key. */
-const CHILD_VARIABLES = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'BRAVE_API_KEY', 'GOOGLE_MAPS_API_KEY']
+/** What the children of tool servers may know: no model key, and of Regent's only the mark by which a stop finds them. */
+const CHILD_VARIABLES = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'BRAVE_API_KEY', 'GOOGLE_MAPS_API_KEY', runnerVariables.runId]
 const KEY_VARIABLES = [
   'ANTHROPIC_API_KEY',
   'CLAUDE_API_KEY',

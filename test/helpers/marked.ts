@@ -21,3 +21,9 @@ function read(path: string): string {
     return ''
   }
 }
+
+/** Pids of every process of a run. */
+export const markedPids = (runId: string): number[] => {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
+  return pids.filter((pid) => markOf(pid) === runId)
+}
