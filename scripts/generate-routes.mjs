@@ -5,7 +5,7 @@ import { operationList } from '../src/contract/operations.ts'
 
 const file = new URL('../src/client/routes.ts', import.meta.url)
 
-export function routesSource() {
+function routesSource() {
   const lines = operationList.map(
     ({ name, http, reply }) => `  '${name}': { method: '${http.method}', path: '${http.path}', reply: '${reply}' },`,
   )
@@ -23,10 +23,8 @@ ${lines.join('\n')}
 `
 }
 
-if (import.meta.main) {
-  if (!process.argv.includes('--check')) writeFileSync(file, routesSource())
-  else if (readFileSync(file, 'utf8') !== routesSource()) {
-    console.error('src/client/routes.ts is out of date: node scripts/generate-routes.mjs')
-    process.exitCode = 1
-  }
+if (!process.argv.includes('--check')) writeFileSync(file, routesSource())
+else if (readFileSync(file, 'utf8') !== routesSource()) {
+  console.error('src/client/routes.ts is out of date: node scripts/generate-routes.mjs')
+  process.exitCode = 1
 }
