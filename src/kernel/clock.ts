@@ -21,6 +21,11 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
   async sleep(ms, signal) {
-    await pause(ms, undefined, signal ? { signal } : {})
+    try {
+      await pause(ms, undefined, signal ? { signal } : {})
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    }
   },
 }
