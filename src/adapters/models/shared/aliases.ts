@@ -17,16 +17,16 @@ export interface ModelReference {
 }
 
 /** Short names, each with the models that it means, the first that is offered. */
-const aliases: Readonly<Record<string, readonly [Provider, string, ...string[]]>> = {
-  haiku: ['anthropic', 'claude-3-5-haiku-latest', 'claude-haiku-4-5'],
-  haiku35: ['anthropic', 'claude-3-5-haiku-latest'],
-  haiku45: ['anthropic', 'claude-haiku-4-5'],
-  sonnet: ['anthropic', 'claude-sonnet-4-6', 'claude-sonnet-5'],
-  sonnet4: ['anthropic', 'claude-sonnet-4-0'],
-  opus: ['anthropic', 'claude-opus-4-6', 'claude-opus-5'],
-  opus4: ['anthropic', 'claude-opus-4-1'],
-  claude: ['anthropic', 'claude-sonnet-4-6', 'claude-sonnet-5'],
-}
+const aliases = new Map<string, readonly [Provider, string, ...string[]]>([
+  ['haiku', ['anthropic', 'claude-3-5-haiku-latest', 'claude-haiku-4-5']],
+  ['haiku35', ['anthropic', 'claude-3-5-haiku-latest']],
+  ['haiku45', ['anthropic', 'claude-haiku-4-5']],
+  ['sonnet', ['anthropic', 'claude-sonnet-4-6', 'claude-sonnet-5']],
+  ['sonnet4', ['anthropic', 'claude-sonnet-4-0']],
+  ['opus', ['anthropic', 'claude-opus-4-6', 'claude-opus-5']],
+  ['opus4', ['anthropic', 'claude-opus-4-1']],
+  ['claude', ['anthropic', 'claude-sonnet-4-6', 'claude-sonnet-5']],
+])
 
 const familyOf: readonly (readonly [RegExp, Provider])[] = [
   [/^claude-/, 'anthropic'],
@@ -40,7 +40,7 @@ const familyOf: readonly (readonly [RegExp, Provider])[] = [
 export function parseReference(reference: string, compatible: boolean): ModelReference {
   const { name, effort } = splitEffort(reference.trim())
   if (name === 'offline') return { provider: 'offline', model: 'offline', effort: undefined, successors: [] }
-  const [provider, model, ...successors] = aliases[name] ?? explicit(name) ?? byFamily(name) ?? []
+  const [provider, model, ...successors] = aliases.get(name) ?? explicit(name) ?? byFamily(name) ?? []
   if (provider !== undefined && model !== undefined) return { provider, model, effort, successors }
   if (compatible && name !== '') return { provider: 'generic', model: name, effort, successors: [] }
   throw unknown(reference, name)
@@ -62,7 +62,7 @@ function explicit(name: string): [Provider, string] | undefined {
 
 /** `anthropic.haiku` means what `haiku` means. */
 function aliasedModel(provider: Provider, model: string): string {
-  const alias = aliases[model]
+  const alias = aliases.get(model)
   return alias?.[0] === provider ? alias[1] : model
 }
 
@@ -72,9 +72,9 @@ function byFamily(name: string): [Provider, string] | undefined {
 }
 
 function unknown(reference: string, name: string): RegentError {
-  const meant = nearest(name, [...Object.keys(aliases), 'offline'])
+  const meant = nearest(name, [...aliases.keys(), 'offline'])
   const shown = reference.length > 100 ? `${reference.slice(0, 100)}…` : reference
   return new RegentError('INVALID', `there is no model "${shown}"`, {
-    hint: `${meant === undefined ? '' : `Did you mean "${meant}"? `}Write an alias (${Object.keys(aliases).join(', ')}), anthropic.MODEL or openai.MODEL; any OpenAI-compatible address serves as generic.MODEL once OPENAI_BASE_URL or openai.base_url names it.`,
+    hint: `${meant === undefined ? '' : `Did you mean "${meant}"? `}Write an alias (${[...aliases.keys()].join(', ')}), anthropic.MODEL or openai.MODEL; any OpenAI-compatible address serves as generic.MODEL once OPENAI_BASE_URL or openai.base_url names it.`,
   })
 }

@@ -63,10 +63,10 @@ function hintOf(status: number, spent: boolean, { keyHint, addressHint }: FaultC
   return undefined
 }
 
-/** HTTP's, or what the provider's library made of an error inside a stream. */
+/** HTTP's, or what the provider's library made of an error inside a stream; none where the fault came after a good status. */
 function statusOf(thrown: unknown): number | undefined {
   const status = isObject(thrown) ? thrown.statusCode : undefined
-  return typeof status === 'number' ? status : undefined
+  return typeof status === 'number' && (status < 200 || status >= 300) ? status : undefined
 }
 
 function errorCodeOf(thrown: unknown): unknown {

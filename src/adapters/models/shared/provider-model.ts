@@ -139,11 +139,14 @@ function usableEffort(effort: Effort | undefined, { turns }: ModelRequest): Effo
 
 type Part = ReturnType<typeof import('ai').streamText>['fullStream'] extends AsyncIterable<infer P> ? P : never
 
+const noEnd = 'the answer ended before its end'
+
 async function collect(stream: AsyncIterable<Part>, names: ToolNames, relay: Relay, model: string): Promise<ModelAnswer> {
+  const { NoOutputGeneratedError } = await import('ai')
   let text = ''
   const calls: ModelCall[] = []
   for await (const part of stream) {
-    if (part.type === 'error') throw part.error
+    if (part.type === 'error') throw NoOutputGeneratedError.isInstance(part.error) ? new CutStream(noEnd) : part.error
     if (part.type === 'abort') throw new CutStream('the stream was aborted')
     if (part.type === 'text-delta' && part.text !== '') {
       text += part.text
@@ -151,12 +154,12 @@ async function collect(stream: AsyncIterable<Part>, names: ToolNames, relay: Rel
     }
     if (part.type === 'tool-call') calls.push({ id: part.toolCallId, tool: names.fromProvider(part.toolName), args: argsOf(part.input) })
     if (part.type !== 'finish') continue
-    if (part.rawFinishReason === undefined) throw new CutStream('the answer ended before its end')
+    if (part.rawFinishReason === undefined) throw new CutStream(noEnd)
     const usage = { inputTokens: part.totalUsage.inputTokens ?? 0, outputTokens: part.totalUsage.outputTokens ?? 0 }
     const costUsd = costOf(model, usage.inputTokens, usage.outputTokens)
     return { text, ...outcomeOf(part.finishReason, calls), usage, costUsd }
   }
-  throw new CutStream('the answer ended before its end')
+  throw new CutStream(noEnd)
 }
 
 /** A call that was cut off by the token limit is dropped: its arguments are not what the model meant. */
