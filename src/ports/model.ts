@@ -58,7 +58,8 @@ export interface Model {
   readonly notice: string | null
   /**
    * Retries what passes by itself (429, 5xx, overloaded, a cut connection) with backoff and honours Retry-After; the text
-   * answered is whole and of one try, whatever pieces went before it. Rejects with the signal's reason on abort. Throws UPSTREAM when the provider refuses, UNAVAILABLE when it cannot be reached, TIMED_OUT past its time.
+   * answered is whole and of one try, whatever pieces went before it. Rejects with the signal's reason on abort. Throws UPSTREAM
+   * when the provider refuses, UNAVAILABLE when it cannot be reached, TIMED_OUT past its time.
    */
   answer(request: ModelRequest): Promise<ModelAnswer>
 }
