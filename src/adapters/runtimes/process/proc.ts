@@ -1,4 +1,4 @@
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { systemCode } from '../../../kernel/errors.ts'
 
 /** One process, as the kernel tells. Times in clock ticks. */
@@ -65,6 +65,26 @@ export function linuxStat(pid: number): ProcessStat | undefined {
     cpuTicks: number(14) + number(15) + number(16) + number(17),
     residentPages: number(24),
   }
+}
+
+/** Clock ticks since boot, as in `startTime`. */
+export function uptimeTicks(): number {
+  return Number.parseFloat(readProc('/proc/uptime')?.toString('latin1') ?? '0') * units().ticksPerSecond
+}
+
+let knownUnits: { pageBytes: number; ticksPerSecond: number } | undefined
+
+/** The kernel tells each process its page size (6) and clock ticks (17) in pairs of words. */
+export function units(): { pageBytes: number; ticksPerSecond: number } {
+  if (knownUnits) return knownUnits
+  const words = readFileSync('/proc/self/auxv')
+  const find = (key: number): number | undefined => {
+    for (let at = 0; at + 16 <= words.length; at += 16)
+      if (words.readBigUInt64LE(at) === BigInt(key)) return Number(words.readBigUInt64LE(at + 8))
+    return undefined
+  }
+  knownUnits = { pageBytes: find(6) ?? 4096, ticksPerSecond: find(17) ?? 100 }
+  return knownUnits
 }
 
 function orAbsent(error: unknown): undefined {

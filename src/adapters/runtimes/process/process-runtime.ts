@@ -13,7 +13,7 @@ import { type ProcessRuntimeOptions, type Settings, settingsOf } from './options
 import { ProcessRun } from './process-run.ts'
 import { ProcessTree } from './process-tree.ts'
 import { awaitPid } from './recovery.ts'
-import { type PidRecord, RunDirectory } from './run-directory.ts'
+import { RunDirectory, type RunFacts } from './run-directory.ts'
 
 /** Runs as processes of this machine that outlive Regent, each in a session of its own beside a small shell wrapper. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
@@ -112,7 +112,7 @@ class ProcessRuntime implements Runtime {
         hint: 'Create it, or choose another with cwd.',
       })
     const launched = await this.#spawn(directory, spec, setsid ?? '')
-    const run = await this.#adopt(directory)
+    const run = await this.#adopt(directory, factsOf(spec))
     launched?.wrapper.once('exit', () => run.look())
     run.look()
     setImmediate(() => this.#prune(spec.agentId))
@@ -124,7 +124,7 @@ class ProcessRuntime implements Runtime {
     let place: string | undefined
     let refused = false
     try {
-      directory.prepare({ agentId: spec.agentId, label: spec.label, reapOnExit: spec.reapOnExit })
+      directory.prepare(factsOf(spec))
       place = this.#runs.add(spec.agentId, spec.runId)
       if (spec.link) directory.offerLink(spec.link)
       const launched = await launch(this.#settings, this.#watch, directory, spec, setsid)
@@ -142,12 +142,8 @@ class ProcessRuntime implements Runtime {
     }
   }
 
-  async #adopt(directory: RunDirectory): Promise<ProcessRun> {
-    return this.#open(directory, await awaitPid(this.#settings, this.#watch, this.#tree, directory))
-  }
-
-  #open(directory: RunDirectory, record: PidRecord | null): ProcessRun {
-    const facts = directory.facts()
+  async #adopt(directory: RunDirectory, facts = directory.facts()): Promise<ProcessRun> {
+    const record = await awaitPid(this.#settings, this.#watch, this.#tree, directory)
     const run = new ProcessRun({
       directory,
       record,
@@ -188,3 +184,5 @@ class ProcessRuntime implements Runtime {
     if (this.#closed.signal.aborted) throw new RegentError('UNAVAILABLE', 'the process runtime is closed')
   }
 }
+
+const factsOf = ({ agentId, label, reapOnExit }: RunSpec): RunFacts => ({ agentId, label, reapOnExit })

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { isDead, type ProcessKey, statOf } from './identity.ts'
-import { onLinux, type ProcessStat, readProc, readProcLink } from './proc.ts'
+import { onLinux, type ProcessStat, readProc, readProcLink, units, uptimeTicks } from './proc.ts'
 
 /** All processes of this machine that we may see, at about one moment. */
 export interface Snapshot {
@@ -17,6 +17,7 @@ export class ProcessTree {
   #stats: Promise<Snapshot> | undefined
   #full: Promise<Snapshot> | undefined
   #busy: Promise<unknown> = Promise.resolve()
+  readonly #marks = new Marks()
 
   /** Who is whose child. Never older than the call. */
   stats(): Promise<Snapshot> {
@@ -39,7 +40,7 @@ export class ProcessTree {
       .then(() => turn())
       .then(() => {
         begun()
-        return look(marks)
+        return look(marks ? this.#marks : undefined)
       })
     this.#busy = work.catch(() => {})
     return work
@@ -85,26 +86,53 @@ function dispensable(pid: number): boolean {
   return Number(readProc(`/proc/${pid}/oom_score_adj`)?.toString('latin1') ?? 0) >= 500
 }
 
-async function look(marks: boolean): Promise<Snapshot> {
+async function look(marks: Marks | undefined): Promise<Snapshot> {
   const processes = new Map<number, ProcessStat>()
   const marked = new Map<string, ProcessStat[]>()
   if (!onLinux) return { processes, marked }
+  marks?.begin()
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
   for (const [at, pid] of pids.entries()) {
     if (at % SLICE === SLICE - 1) await turn()
     const stat = statOf(pid)
     if (!stat) continue
     processes.set(pid, stat)
-    const mark = marks && !isDead(stat) ? markOf(pid) : undefined
+    const mark = isDead(stat) ? undefined : marks?.of(stat)
     if (mark === undefined) continue
     const those = marked.get(mark)
     if (those) those.push(stat)
     else marked.set(mark, [stat])
   }
+  marks?.forgetAllBut(processes)
   return { processes, marked }
 }
 
 const MARK = Buffer.from('REGENT_RUN_ID=')
+
+/** A process that old has long become what it was started as. */
+const SETTLED_SECONDS = 10
+
+/** Remembers the marks of settled processes: a mark comes with the environment of the first program, and of children that are new then. */
+class Marks {
+  readonly #known = new Map<number, { readonly startTime: string; readonly mark: string | undefined }>()
+  #settledBefore = 0
+
+  begin(): void {
+    this.#settledBefore = uptimeTicks() - SETTLED_SECONDS * units().ticksPerSecond
+  }
+
+  of({ pid, startTime }: ProcessStat): string | undefined {
+    const known = this.#known.get(pid)
+    if (known?.startTime === startTime) return known.mark
+    const mark = markOf(pid)
+    if (mark !== undefined || Number(startTime) < this.#settledBefore) this.#known.set(pid, { startTime, mark })
+    return mark
+  }
+
+  forgetAllBut(processes: ReadonlyMap<number, ProcessStat>): void {
+    for (const pid of this.#known.keys()) if (!processes.has(pid)) this.#known.delete(pid)
+  }
+}
 
 function markOf(pid: number): string | undefined {
   const environment = readProc(`/proc/${pid}/environ`)

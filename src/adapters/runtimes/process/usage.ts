@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import type { RunUsage } from '../../../ports/runtime.ts'
 import { isDead } from './identity.ts'
+import { units } from './proc.ts'
 import type { Snapshot } from './process-tree.ts'
 import type { PidRecord } from './run-directory.ts'
 
@@ -16,19 +16,4 @@ export function usageOf(snapshot: Snapshot, record: PidRecord): RunUsage {
     processes += 1
   }
   return { memoryBytes: pages * pageBytes, cpuSeconds: ticks / ticksPerSecond, processes }
-}
-
-let known: { pageBytes: number; ticksPerSecond: number } | undefined
-
-/** The kernel tells each process its page size (6) and clock ticks (17) in pairs of words. */
-function units(): { pageBytes: number; ticksPerSecond: number } {
-  if (known) return known
-  const words = readFileSync('/proc/self/auxv')
-  const find = (key: number): number | undefined => {
-    for (let at = 0; at + 16 <= words.length; at += 16)
-      if (words.readBigUInt64LE(at) === BigInt(key)) return Number(words.readBigUInt64LE(at + 8))
-    return undefined
-  }
-  known = { pageBytes: find(6) ?? 4096, ticksPerSecond: find(17) ?? 100 }
-  return known
 }
