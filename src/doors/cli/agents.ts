@@ -50,7 +50,7 @@ const dash = (value: string | number | null): string => (value === null || value
 export const agentColumns: readonly Column<AgentView>[] = [
   { title: 'NAME', value: ({ name }) => name, least: 12 },
   { title: 'OWNER', value: ({ owner }) => owner, least: 6, dropAt: 6 },
-  { title: 'KIND', value: ({ kind }) => kind, dropAt: 7 },
+  { title: 'KIND', value: ({ kind }) => kind, dropAt: 8 },
   { title: 'STATE', value: ({ state }) => state, colour: ({ state }) => stateColour(state) },
   {
     title: 'ACTIVITY',
@@ -65,7 +65,7 @@ export const agentColumns: readonly Column<AgentView>[] = [
     value: ({ restarts }) => String(restarts),
     align: 'right',
     colour: ({ restarts }) => (restarts > 0 ? 'yellow' : undefined),
-    dropAt: 8,
+    dropAt: 7,
   },
   { title: 'QUEUE', value: ({ queued }) => String(queued), align: 'right', dropAt: 9 },
   { title: 'COST', value: ({ usage }) => money(usage.cost_usd), align: 'right', dropAt: 10 },
