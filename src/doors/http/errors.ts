@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import { type ErrorCode, RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { withoutSecrets } from '../shared/without-secrets.ts'
 import { errorHeaders, expectedError, PROBLEM_TYPE, problemOf } from './problem.ts'
@@ -22,7 +22,7 @@ const isAbort = (error: unknown): boolean => error instanceof Error && error.nam
 
 function describe(error: unknown): string {
   const text = error instanceof Error ? `${error.stack ?? reasonOf(error)}` : reasonOf(error)
-  return withoutSecrets(text).slice(0, 4000)
+  return withoutSecrets(text)
 }
 
 /** The error handler of every route that speaks no dialect of its own. */
@@ -37,9 +37,9 @@ export function problemHandler(logger: Logger) {
   }
 }
 
-const reasons: Readonly<Record<string, readonly [number, string, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request did not arrive in time'],
+const reasons: Readonly<Record<string, readonly [number, string, ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'TOO_LARGE', 'the headers are larger than 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'TIMED_OUT', 'the request did not arrive in time'],
 }
 
 /** Answers what never became a request: broken HTTP, header floods, slow senders. */
@@ -49,8 +49,8 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
     socket.destroy()
     return
   }
-  const [status, title, detail] = reasons[error.code ?? ''] ?? [400, 'Bad Request', 'this is not HTTP as it should be']
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail })
+  const [status, title, code, detail] = reasons[error.code ?? ''] ?? [400, 'Bad Request', 'BAD_REQUEST', 'this is not HTTP as it should be']
+  const body = JSON.stringify({ ...problemOf(new RegentError(code, detail), ''), title, status })
   const head = `HTTP/1.1 ${status} ${title}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
   socket.end(head + body, () => socket.destroy())
 }

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { RegentError, systemCode } from '../../kernel/errors.ts'
+import type { Logger } from '../../kernel/logger.ts'
 import { refuseUpgrade, type UpgradeDoor } from '../shared/upgrade.ts'
 import { answerClientError } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
@@ -21,6 +22,14 @@ export interface Servers {
   /** Takes no new connection; resolves when the last one is gone. */
   close(): Promise<void>
   cut(): void
+  readonly logger: Logger
+}
+
+export interface ServersOptions {
+  readonly limits: HttpLimits
+  readonly upgrades: ReadonlyMap<string, UpgradeDoor>
+  readonly shutdown: Shutdown
+  readonly logger: Logger
 }
 
 export interface ListenOptions {
@@ -29,9 +38,10 @@ export interface ListenOptions {
   readonly port: number
 }
 
-export function createServers(limits: HttpLimits, upgrades: ReadonlyMap<string, UpgradeDoor>, shutdown: Shutdown): Servers {
+export function createServers({ limits, upgrades, shutdown, logger }: ServersOptions): Servers {
   const servers = new Set<Server>()
   return {
+    logger,
     make(handler) {
       const server = createServer(
         {
@@ -40,6 +50,8 @@ export function createServers(limits: HttpLimits, upgrades: ReadonlyMap<string, 
           requestTimeout: limits.requestMs,
           connectionsCheckingInterval: Math.max(100, Math.min(1000, limits.headersMs / 4)),
           keepAliveTimeout: 65_000,
+          // Some clients offer h2c with every request; that offer may be ignored.
+          shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
         },
         handler,
       )
@@ -85,6 +97,11 @@ export async function listen(app: FastifyInstance, { host, port }: ListenOptions
     // Not every machine has IPv6, and its port may be another program's: callers of localhost try both addresses.
     await open(app, '::1', opened).catch((error: unknown) => {
       if (!(error instanceof RegentError)) throw error
+      if (systemCode(error.cause) === 'EADDRINUSE')
+        app.servers.logger.warn(
+          { port: opened },
+          'another program listens on [::1] at this port: callers of localhost may reach it instead',
+        )
     })
   }
   return opened

@@ -8,7 +8,7 @@ import { RegentError } from '../../kernel/errors.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { nameComplaints, readAgentConfig } from './agent-config.ts'
-import { callerSignal } from './caller-signal.ts'
+import { callerSignal, untilClosing } from './caller-signal.ts'
 import { fastapiHandler, refuse } from './fastapi-errors.ts'
 import type { Shutdown } from './shutdown.ts'
 import { statusLine } from './supervisorctl-lines.ts'
@@ -46,8 +46,8 @@ export function managerApi(app: FastifyInstance, { core, shutdown, logger }: Man
     (request: FastifyRequest, reply: FastifyReply): Promise<object> => {
       const gone = callerSignal(reply)
       const ask: Ask = (operation, input) => {
-        const signal = 'wait' in input ? AbortSignal.any([gone, shutdown.waits]) : gone
-        return core.call(operation, input, { caller: request.caller, signal })
+        const call = (signal: AbortSignal): Promise<object> => core.call(operation, input, { caller: request.caller, signal })
+        return 'wait' in input ? untilClosing(gone, shutdown.waits, call) : call(gone)
       }
       return handle(ask, request)
     }
@@ -90,7 +90,7 @@ async function list(ask: Ask, request: FastifyRequest): Promise<object[]> {
   do {
     const input = { limit: 500, ...(owner !== undefined && { owner }), ...(cursor !== undefined && { cursor }) }
     const page = (await ask('agents.list', input)) as Output<'agents.list'>
-    for (const agent of page.agents) if (agent.kind === 'team') items.push(await item(ask, agent))
+    items.push(...(await Promise.all(page.agents.filter((agent) => agent.kind === 'team').map((agent) => item(ask, agent)))))
     cursor = page.next_cursor ?? undefined
   } while (cursor !== undefined)
   return items

@@ -5,7 +5,7 @@ import type { Core } from '../../core/core.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import { checkJson, isObject } from '../../kernel/json.ts'
 import type { Logger } from '../../kernel/logger.ts'
-import { callerSignal } from './caller-signal.ts'
+import { callerSignal, untilClosing } from './caller-signal.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Shutdown } from './shutdown.ts'
 import { sendStream } from './stream.ts'
@@ -37,18 +37,11 @@ function answered(operation: OperationShape, { core, shutdown }: NativeApiOption
   return async (request: FastifyRequest, reply: FastifyReply): Promise<object> => {
     const input = inputOf(request)
     if (operation.name === 'agents.update') addIfMatch(input, request)
-    const waits = 'wait' in input
     const gone = callerSignal(reply)
-    const signal = waits ? AbortSignal.any([gone, shutdown.waits]) : gone
-    try {
-      const output = await core.call(operation.name, input, contextOf(operation, request, signal))
-      describeOutput(operation.name, output, reply)
-      return output
-    } catch (error) {
-      if (waits && shutdown.waits.aborted)
-        throw new RegentError('UNAVAILABLE', 'Regent is closing; the request stands, its outcome was not seen')
-      throw error
-    }
+    const call = (signal: AbortSignal): Promise<object> => core.call(operation.name, input, contextOf(operation, request, signal))
+    const output = 'wait' in input ? await untilClosing(gone, shutdown.waits, call) : await call(gone)
+    describeOutput(operation.name, output, reply)
+    return output
   }
 }
 
@@ -79,20 +72,30 @@ function formOf(accept: string | undefined, follows: boolean): 'sse' | 'ndjson' 
 }
 
 /** Path, query and body as one input. A key that comes twice is refused, whatever it says: nobody should guess which one counts. */
-export function inputOf(request: FastifyRequest): Record<string, unknown> {
+function inputOf(request: FastifyRequest): Record<string, unknown> {
   const { body } = request
   if (body !== undefined && body !== null && !isObject(body)) throw invalid('', 'the body must be a JSON object')
   const input: Record<string, unknown> = {}
-  for (const part of [request.params, request.query, body]) {
-    if (!isObject(part)) continue
-    for (const [key, value] of Object.entries(part)) {
-      if (key === '__proto__') throw invalid(key, 'is a forbidden key')
-      if (Object.hasOwn(input, key) || (part === request.query && Array.isArray(value))) throw invalid(key, 'is given twice')
-      input[key] = value
-    }
+  add(input, request.params)
+  for (const [key, value] of Object.entries(request.query ?? {})) {
+    if (Array.isArray(value)) throw invalid(key, 'is given twice')
+    take(input, key, value)
   }
+  // The body was checked as it was parsed.
   checkJson(input)
+  add(input, body)
   return input
+}
+
+function add(input: Record<string, unknown>, part: unknown): void {
+  if (!isObject(part)) return
+  for (const [key, value] of Object.entries(part)) take(input, key, value)
+}
+
+function take(input: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') throw invalid(key, 'is a forbidden key')
+  if (Object.hasOwn(input, key)) throw invalid(key, 'is given twice')
+  input[key] = value
 }
 
 function contextOf(operation: OperationShape, request: FastifyRequest, signal: AbortSignal): CallContext {

@@ -58,15 +58,15 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const limits = { ...httpLimits, ...options.limits }
   const upgrades = options.upgrades ?? new Map<string, UpgradeDoor>()
   const shutdown = createShutdown(clock, limits.graceMs)
-  const servers = createServers(limits, upgrades, shutdown)
+  const servers = createServers({ limits, upgrades, shutdown, logger })
   const fail = problemHandler(logger)
   const app: FastifyInstance = Fastify({
     serverFactory: servers.make,
     clientErrorHandler: answerClientError,
-    frameworkErrors: fail,
+    frameworkErrors: (error, request, reply) => fail(error, request, reply.headers(securityHeaders)),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: limits.bodyBytes,
-    routerOptions: { maxParamLength: 500 },
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     return503OnClosing: false,
   })
   app.decorate('servers', servers)

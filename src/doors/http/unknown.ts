@@ -22,5 +22,5 @@ export function unknownRoutes(app: FastifyInstance): void {
 /** `/agents/:name/start` as an expression over the undecoded path. */
 function patternOf(url: string): RegExp {
   const parts = url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : part.replaceAll('.', '\\.')))
-  return new RegExp(`^${parts.join('/')}$`)
+  return new RegExp(`^${parts.join('/')}/?$`)
 }

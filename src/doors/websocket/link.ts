@@ -57,8 +57,11 @@ export function createLinkDoor({ links, gate, logger, clock = systemClock, ...op
     if (!run) throw gate.refusal(request)
     return run
   }
+  /** Sockets that are not answered yet. */
+  const asking = new Set<Duplex>()
   const answer = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const gone = (): void => void socket.destroy()
+    asking.add(socket)
     socket.on('error', gone)
     try {
       const run = await admit(request)
@@ -70,11 +73,14 @@ export function createLinkDoor({ links, gate, logger, clock = systemClock, ...op
         socket,
         toldError(error, (reason) => logger.error({ error: withoutSecrets(reason) }, 'a link could not be admitted')),
       )
+    } finally {
+      asking.delete(socket)
     }
   }
   return {
     upgrade: (request, socket, head) => void answer(request, socket, head),
     async close() {
+      for (const socket of asking) socket.destroy()
       const open = [...server.clients]
       await Promise.all(open.map((ws) => sayGoodbye(ws, clock, limits.closeMs)))
       server.close()

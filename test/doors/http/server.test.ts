@@ -3,6 +3,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { listen } from '../../../src/doors/http/listeners.ts'
+import { newAgent } from '../../helpers/fake-core.ts'
 import { ALICE, as, createDoor, openDoor } from '../../helpers/http-door.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -61,6 +62,15 @@ describe('the server', () => {
     expect(await raw(port, twice)).toMatch(/^HTTP\/1.1 400 /)
   })
 
+  it('ignores the offer of another protocol, as HTTP allows', async () => {
+    const { port } = await openDoor()
+    const offer =
+      'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n'
+    const socket = dial(port)
+    socket.write(offer)
+    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1.1 200 /)
+  })
+
   it('lives through callers that vanish', async () => {
     const { port, url, logs } = await openDoor()
     for (const text of [
@@ -98,21 +108,24 @@ describe('the server', () => {
   })
 
   it('closes within its grace, whoever waits: 503, then the cut', async () => {
-    const { app, url, fake } = await openDoor({ limits: { graceMs: 300 } })
+    const { app, url, fake, logs } = await openDoor({ limits: { graceMs: 300 } })
     const never = (signal?: AbortSignal) =>
       new Promise<object>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
     fake.answers.set('agents.start', (_input, { signal }) => never(signal))
     fake.answers.set('agents.list', () => never())
+    fake.agents.set('1', newAgent('bo', 'slow'))
     const waiting = fetch(`${url}/api/v1/agents/x/start?wait=true`, { method: 'POST' })
+    const manager = fetch(`${url}/agents/slow/start?username=bo`, { method: 'POST' })
     const deaf = fetch(`${url}/api/v1/agents`).then(
       () => 'answered',
       () => 'cut',
     )
-    await until(() => fake.seen.length === 2, 'both are in flight')
+    await until(() => fake.seen.length === 4, 'all are in flight')
     const started = performance.now()
     await app.close()
     expect(performance.now() - started).toBeLessThan(2000)
-    expect((await waiting).status).toBe(503)
+    expect([(await waiting).status, (await manager).status]).toEqual([503, 503])
+    expect(logs.lines).toEqual([])
     expect(await deaf).toBe('cut')
   })
 
@@ -126,7 +139,7 @@ describe('the server', () => {
   })
 
   it('tells the core when a caller went away', async () => {
-    const { url, fake } = await openDoor()
+    const { url, fake, logs } = await openDoor()
     let gone = false
     fake.answers.set(
       'agents.list',
@@ -144,6 +157,8 @@ describe('the server', () => {
     leaving.abort()
     await until(() => gone, 'the core was told')
     expect(await asked).toBe('left')
+    expect((await fetch(`${url}/livez/`)).status).toBe(200)
+    expect(logs.lines).toEqual([])
   })
 
   it('says who it is and how it is', async () => {

@@ -206,6 +206,19 @@ describe('the link', () => {
     expect(links.detached.length).toBe(2)
   })
 
+  it('does not wait for who is not admitted yet when the server closes', async () => {
+    const { app, port, links } = await openLink()
+    let asked = false
+    links.admit = () => {
+      asked = true
+      return new Promise(() => {})
+    }
+    const ws = dial(port)
+    await until(() => asked, 'the core was asked')
+    await app.close()
+    await until(() => ws.readyState === WebSocket.CLOSED, 'the caller was let go')
+  })
+
   it('is reached at [::1] as well', async () => {
     const { port, links } = await openLink()
     await once(dial(port, undefined, '/link', '[::1]'), 'open')
