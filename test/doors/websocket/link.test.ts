@@ -217,6 +217,7 @@ describe('the link', () => {
     await until(() => asked, 'the core was asked')
     await app.close()
     await until(() => ws.readyState === WebSocket.CLOSED, 'the caller was let go')
+    expect(links.peers).toEqual([])
   })
 
   it('is reached at [::1] as well', async () => {
