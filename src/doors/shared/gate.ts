@@ -5,8 +5,9 @@ import type { Caller } from '../../contract/tokens.ts'
 import type { Identity } from '../../core/core.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
-import { asHostName, isLocalName, isLoopback, originAuthority, parseAuthority, withPort } from './hosts.ts'
+import { asHostName, isLocalName, originAuthority, parseAuthority, withPort } from './hosts.ts'
 import { createBuckets, type Rate } from './limits.ts'
+import { createLocalUserCheck } from './local-user.ts'
 import { createPeerUidReader, type Ends, type ReadPeerUid } from './peer-uid.ts'
 
 /** What the gate looks at; a Node `IncomingMessage` is one. `rawHeaders`: names and values in turn, as they came. */
@@ -66,23 +67,18 @@ const defaults: GateLimits = {
   failures: { rate: 1, burst: 20 },
 }
 
-/** The kernel shows this uid for every user that the namespace cannot name. */
-const OVERFLOW_UID = 65_534
 const howTo =
   'send it as a header: Authorization: Bearer TOKEN (the admin\'s is in the file "token" of Regent\'s home; others: regent token create USER)'
-const proxyHeaders = ['forwarded', 'via', 'x-real-ip']
 
 export function createGate(options: GateOptions): Gate {
   const { identity, auth, uid, clock } = options
-  const readPeerUid = options.readPeerUid ?? createPeerUidReader()
+  const strangeness = createLocalUserCheck(uid, options.readPeerUid ?? createPeerUidReader())
   const limits = { ...defaults, ...options.limits }
   const requests = createBuckets(limits.requests, clock)
   const creates = createBuckets(limits.creates, clock)
   const failures = createBuckets(limits.failures, clock)
   const hosts = new Set(options.allowedHosts.map((host) => (isIPv6(host) ? asHostName(host) : host.toLowerCase())))
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')))
-  /** One reading for the life of a connection. */
-  const peers = new WeakMap<object, Promise<number | undefined>>()
 
   const check = (facts: RequestFacts): void => {
     if (!facts.url?.startsWith('/')) throw new RegentError('BAD_REQUEST', 'the request target must be a path')
@@ -107,24 +103,6 @@ export function createGate(options: GateOptions): Gate {
     return caller
   }
 
-  const peerOf = (socket: Ends): Promise<number | undefined> => {
-    const known = peers.get(socket)
-    if (known) return known
-    const reading = readPeerUid(socket)
-    peers.set(socket, reading)
-    return reading
-  }
-
-  /** Why a caller without a token is not taken for the local user; undefined when he is. */
-  const strangeness = async (facts: RequestFacts): Promise<string | undefined> => {
-    if (auth === 'token') return 'this Regent asks every caller for a token'
-    if (!isLoopback(facts.socket.remoteAddress) || !isLoopback(facts.socket.localAddress)) return 'the call does not come over loopback'
-    if (cameThroughProxy(facts.headers)) return 'the call came through a proxy'
-    const peer = await peerOf(facts.socket)
-    if (uid === undefined || uid === OVERFLOW_UID || peer === undefined) return 'which local user calls cannot be seen here'
-    return peer === uid || peer === 0 ? undefined : 'the caller is another local user'
-  }
-
   return {
     auth,
     check,
@@ -136,7 +114,7 @@ export function createGate(options: GateOptions): Gate {
       refuseUrlToken(facts)
       const token = bearer(facts)
       if (token !== undefined) return byToken(token, facts, entry)
-      const strange = await strangeness(facts)
+      const strange = auth === 'token' ? 'this Regent asks every caller for one' : await strangeness(facts)
       if (strange !== undefined) throw unauthenticated(`a token is needed: ${strange}`)
       return identity.localAdmin(entry.via)
     },
@@ -191,10 +169,6 @@ function checkBody(facts: RequestFacts): void {
   const type = only(facts, 'content-type') ?? ''
   if (/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) return
   throw new RegentError('UNSUPPORTED_MEDIA', 'a body must be application/json', { hint: 'send the header Content-Type: application/json' })
-}
-
-function cameThroughProxy(headers: IncomingHttpHeaders): boolean {
-  return proxyHeaders.some((name) => headers[name] !== undefined) || Object.keys(headers).some((name) => name.startsWith('x-forwarded'))
 }
 
 function refuseUrlToken(facts: RequestFacts): void {
