@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   fsyncSync,
@@ -22,7 +23,7 @@ const OTHERS = 0o077
 export function ownFolder(path: string, knownFiles: readonly string[] = []): void {
   const found = told(path, () => lstatSync(path, { throwIfNoEntry: false }))
   if (found?.isSymbolicLink()) throw refused(path, 'is a symbolic link', 'Regent follows none here: name the folder itself.')
-  told(path, () => mkdirSync(path, { recursive: true, mode: 0o700 }))
+  told(path, () => makeFolders(path))
   const fd = told(path, () => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW))
   try {
     const stats = fstatSync(fd)
@@ -40,6 +41,13 @@ export function ownFolder(path: string, knownFiles: readonly string[] = []): voi
   } finally {
     closeSync(fd)
   }
+}
+
+/** With its parents. Node's own `recursive` never returns where a parent is there and takes no folders, as in /proc. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return
+  if (!existsSync(dirname(path))) makeFolders(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
 }
 
 /** undefined when it is not there. Follows no link, and closes it to others when it is open to them. */

@@ -192,7 +192,7 @@ describe('names and links that would lead out of the project', () => {
     expect(existsSync(join(root, 'agents'))).toBe(false)
   })
 
-  it('are not followed where a folder should be', async () => {
+  it('are not followed where a folder should be [part of F59]', async () => {
     for (const place of ['agents', 'agents/ann', 'agents/ann/agents', 'agents/ann/supervisor', 'agents/node_modules']) {
       const { project, root } = await site()
       const outside = temporaryFolder()
@@ -207,7 +207,7 @@ describe('names and links that would lead out of the project', () => {
     }
   })
 
-  it('are replaced, not written through, where a file should be', async () => {
+  it('are replaced, not written through, where a file should be [part of F59]', async () => {
     const { project, root } = await site()
     const target = join(temporaryFolder(), 'target')
     writeFileSync(target, 'theirs')
@@ -236,6 +236,11 @@ describe('names and links that would lead out of the project', () => {
     const aliased = createProjectFiles(await optionsOf(alias, checkout))
     expect(aliased.root).toBe(root)
     expect(await aliased.write(team())).toBe(join(root, 'agents/ann/agents/finder_agent.mjs'))
+  })
+
+  it('says so when the project cannot be made', async () => {
+    const options = await optionsOf('/proc/regent-project/here', checkout)
+    expect(() => createProjectFiles(options)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE', hint: expect.any(String) }))
   })
 
   it('says so when the project cannot be written', async () => {

@@ -14,8 +14,8 @@ function logs(over: { maxBytes?: number; keep?: number; logger?: Logger } = {}) 
   return { root, folder, files, read: (name = 'all.log') => readFileSync(join(folder, name), 'utf8') }
 }
 
-describe("a user's log [S0-31]", () => {
-  it('has a line for each, in order, with its time and its agent', async () => {
+describe("a user's log", () => {
+  it('has a line for each, in order, with its time and its agent [part of S0-31]', async () => {
     const { files, read, folder } = logs()
     for (let at = 0; at < 500; at += 1) files.append('ann', at % 2 ? 'odd' : 'even', `line ${at}`)
     files.append('bob', 'other', 'not here')

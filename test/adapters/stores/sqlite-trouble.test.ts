@@ -96,7 +96,7 @@ describe('a damaged database', () => {
     ['is gone, but not its log', (file) => loseMainFile(file)],
   ]
   for (const [what, damage] of cases) {
-    it(`that ${what} is refused with a hint and left as it is`, async () => {
+    it(`that ${what} is refused with a hint and left as it is [part of F39]`, async () => {
       const { file } = await written()
       damage(file)
       const before = snapshot(file)
@@ -127,7 +127,7 @@ describe('a damaged database', () => {
   })
 })
 
-describe('schema versions [I2-STO-01]', () => {
+describe('schema versions', () => {
   const later: readonly Migration[] = [
     ...migrations,
     { name: 'a second', sql: 'create table second (a)' },
@@ -156,7 +156,7 @@ describe('schema versions [I2-STO-01]', () => {
     expect(backupsOf(file)).toEqual([])
   })
 
-  it('backs up before each step, and the backup opens with the version it had [I2-STO-01]', async () => {
+  it('backs up before each step, and the backup opens with the version it had [I2-STO-01] [part of F21]', async () => {
     const { file, id } = await written()
     const store = await open(file, { migrations: later.slice(0, 2) })
     expect(await store.read.agents.get(id)).toBeDefined()
@@ -220,7 +220,7 @@ describe('a locked database', () => {
     expect(await store.read.cursors.get('a')).toBe(1)
   })
 
-  it('is given up after a while with the time to try again, and used again afterwards', async () => {
+  it('is given up after a while with the time to try again, and used again afterwards [part of F38]', async () => {
     const { file } = await written()
     let now = 0
     // Each look at this clock takes four seconds.

@@ -1,7 +1,7 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { userName } from '../../../contract/names.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
@@ -47,7 +47,7 @@ class ProjectFiles implements Project {
 
   constructor(options: ProjectFilesOptions) {
     this.#options = options
-    this.root = realRoot(options.root)
+    this.root = realRoot(resolve(options.root))
     this.#tree = new SafeTree(this.root)
     const { clock, logger, logs } = options
     this.#logs = new UserLogFiles({ tree: this.#tree, clock, logger, ...logs })
@@ -164,7 +164,7 @@ const isName = (name: string): boolean => userName.safeParse(name).success
 
 function realRoot(root: string): string {
   try {
-    mkdirSync(root, { recursive: true })
+    makeFolders(root)
     return realpathSync(root)
   } catch (error) {
     throw new RegentError('UNAVAILABLE', `the project's folder cannot be used: ${root}: ${reasonOf(error)}`, {
@@ -172,6 +172,13 @@ function realRoot(root: string): string {
       cause: error,
     })
   }
+}
+
+/** With its parents. Node's own `recursive` never returns where a parent is there and takes no folders, as in /proc. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return
+  if (!existsSync(dirname(path))) makeFolders(dirname(path))
+  mkdirSync(path)
 }
 
 function osUser(): string {

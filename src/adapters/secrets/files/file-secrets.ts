@@ -11,7 +11,7 @@ type Values = Readonly<Record<string, string>>
 
 const ENDING = '.json'
 
-/** One file per agent, readable by its owner alone, in a folder of the same kind. Only this process may write there. */
+/** One file per agent, readable by its owner alone, in a folder of the same kind, whose parent is there. Only this process may write there. */
 export async function createFileSecrets({ dir }: { readonly dir: string }): Promise<Secrets> {
   const secrets = new FileSecrets(dir)
   await secrets.load()
@@ -31,7 +31,7 @@ class FileSecrets implements Secrets {
 
   async load(): Promise<void> {
     await this.#guarded(async () => {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 })
+      await mkdir(this.#dir, { mode: 0o700 }).catch(unless('EEXIST'))
       const folder = await open(this.#dir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
       await folder.chmod(0o700).finally(() => folder.close())
       for (const name of await readdir(this.#dir)) await this.#loadFile(name)
@@ -157,5 +157,11 @@ class FileSecrets implements Secrets {
         cause: error,
       })
     }
+  }
+}
+
+function unless(code: string): (error: unknown) => void {
+  return (error) => {
+    if (systemCode(error) !== code) throw error
   }
 }

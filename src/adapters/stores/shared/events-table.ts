@@ -35,11 +35,10 @@ export class EventsTable implements Events {
   }
 
   async window(): Promise<{ readonly oldest: number; readonly newest: number }> {
-    // Two steps along the primary key; min and max in one SELECT would scan the table.
-    const events = this.#db.sql.selectFrom('events').select('number').limit(1)
-    const oldest = await events.orderBy('number').executeTakeFirst()
-    const newest = await events.orderBy('number', 'desc').executeTakeFirst()
-    return { oldest: oldest?.number ?? 0, newest: newest?.number ?? 0 }
+    // Two steps along the primary key, in one statement; min and max side by side would scan the table.
+    const end = (order: 'asc' | 'desc') => this.#db.sql.selectFrom('events').select('number').orderBy('number', order).limit(1)
+    const row = await this.#db.sql.selectNoFrom([end('asc').as('oldest'), end('desc').as('newest')]).executeTakeFirst()
+    return { oldest: row?.oldest ?? 0, newest: row?.newest ?? 0 }
   }
 
   async prune(keep: number): Promise<number> {

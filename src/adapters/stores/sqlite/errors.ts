@@ -21,7 +21,7 @@ const CONSTRAINT_UNIQUE = 2067
 const FULL_BELOW = 1024 * 1024
 
 /** SQLite's extended result code, if `error` is one of its errors. */
-export function sqliteCode(error: unknown): number | undefined {
+function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode
   return typeof code === 'number' ? code : undefined
 }
