@@ -5,8 +5,8 @@ import { isObject, tryParse } from '../kernel/json.ts'
 import type { Endpoint } from './http.ts'
 
 /** `server.json` in home, written by `regent serve` while it runs. */
-export const SERVER_FILE = 'server.json'
-export const TOKEN_FILE = 'token'
+const SERVER_FILE = 'server.json'
+const TOKEN_FILE = 'token'
 
 export interface ServerQuery {
   readonly home: string
@@ -47,7 +47,7 @@ export function readServerFile(home: string): ServerFile | undefined {
   return { url: value.url, pid: value.pid, startedAt: Number(value.startedAt ?? 0) }
 }
 
-export const readToken = (home: string): string | undefined => readOrEmpty(join(home, TOKEN_FILE)).trim() || undefined
+const readToken = (home: string): string | undefined => readOrEmpty(join(home, TOKEN_FILE)).trim() || undefined
 
 function readOrEmpty(path: string): string {
   try {

@@ -14,7 +14,7 @@ export interface SettingSource {
 }
 
 /** Env names and flags of the leaves of `writtenConfig`; apart from its descriptions, since those are published. */
-export const sources = z.registry<SettingSource>()
+const sources = z.registry<SettingSource>()
 
 const from = <T extends z.ZodType>(schema: T, source: SettingSource): T => {
   sources.add(schema, source)

@@ -31,7 +31,7 @@ export async function resolveTargets(client: Client, words: readonly string[], o
   return unique([...plain, ...matched])
 }
 
-export function matches(agent: AgentView, word: string): boolean {
+function matches(agent: AgentView, word: string): boolean {
   return [agent.name, fullName(agent), agent.id].some((text) => matchesGlob(text, word))
 }
 
@@ -61,7 +61,7 @@ function notFound(word: string, agents: readonly AgentView[]): RegentError {
 }
 
 /** Adds to a NOT_FOUND about an agent the names that were likely meant. Costs a request, and only then. */
-export async function suggestAgents(client: Client, error: unknown, word: string): Promise<unknown> {
+async function suggestAgents(client: Client, error: unknown, word: string): Promise<unknown> {
   if (!(error instanceof RegentError) || error.code !== 'NOT_FOUND') return error
   const agents = await listAgents(client).catch(() => [])
   const meant = nearest(word, new Set(agents.flatMap((agent) => [agent.name, fullName(agent)])))
