@@ -3,7 +3,7 @@ import { agentName, userName } from './names.ts'
 import { activities, runStates } from './states.ts'
 import { teamDefinition } from './team.ts'
 
-export const agentKinds = ['team', 'runbook', 'command', 'container'] as const
+const agentKinds = ['team', 'runbook', 'command', 'container'] as const
 
 /** How its life is watched; every kind has it. Times in seconds, as supervisord's users write them. */
 export const policy = z
@@ -63,7 +63,7 @@ export const condition = z
   .meta({ id: 'Condition' })
 export type Condition = z.output<typeof condition>
 
-export const usage = z
+const usage = z
   .object({
     model_calls: z.number().int(),
     input_tokens: z.number().int(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const approvalStates = ['pending', 'confirmed', 'rejected'] as const
+const approvalStates = ['pending', 'confirmed', 'rejected'] as const
 
 /** A tool call that waits for a yes or a no; `answered_by` is `timeout` where its default was taken. */
 export const approvalView = z

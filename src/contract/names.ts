@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** Words that are paths of the manager and orchestrator APIs, so no agent may have them as its name. */
-export const reservedNames: readonly string[] = [
+const reservedNames: readonly string[] = [
   'available',
   'runbooks',
   'capabilities',

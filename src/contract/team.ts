@@ -40,7 +40,7 @@ export type McpServer = z.output<typeof mcpServer>
 
 const provider = z.looseObject({ api_key: z.string().optional(), base_url: z.string().optional() })
 
-export const pubsubConfig = z.looseObject({
+const pubsubConfig = z.looseObject({
   backend: z.enum(['msk', 'kafka', 'redis', 'memory']).default('memory'),
   channel_name: z.string().min(1).max(200).optional(),
   use_redis: z.boolean().optional(),

@@ -4,7 +4,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json }
 
 /** Deeper than this nothing is accepted or stored (RELIABILITY.md F53). */
-export const MAX_DEPTH = 64
+const MAX_DEPTH = 64
 
 /**
  * Refuses, with the path, what JSON allows and Regent does not: nesting deeper than MAX_DEPTH, the keys `__proto__` and

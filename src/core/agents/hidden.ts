@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts'
 
 /** What stands for a secret wherever a definition is shown. Given back on a change it means: leave it as it is. */
-export const MASK = '***'
+const MASK = '***'
 
 const secretKey =
   /(^|[_-])(api|access|secret|private|auth)[_-]?key$|(^|[_-])(token|secret|password|passwd|authorization|cookie|credentials?)$/i
@@ -10,10 +10,10 @@ const camelCase = /([a-z])([A-Z])/g
 const people = new Set(['subagents', 'initial_task', 'command'])
 const reference = /^\$\{secret:([^}]+)\}$/
 
-export const referenceTo = (path: string): string => `\${secret:${path}}`
+const referenceTo = (path: string): string => `\${secret:${path}}`
 
 /** The path of a secret reference, undefined for any other text. */
-export function referenced(text: string): string | undefined {
+function referenced(text: string): string | undefined {
   return reference.exec(text)?.[1]
 }
 

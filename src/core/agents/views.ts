@@ -6,7 +6,7 @@ import type { Presence } from '../supervision/presence.ts'
 import { masked } from './hidden.ts'
 
 /** The name that supervisorctl knows an agent by (000's program name). Computed, never parsed back. */
-export const programName = (agent: Pick<AgentRow, 'owner' | 'name'>): string => `${agent.owner}_${agent.name}_agent`
+const programName = (agent: Pick<AgentRow, 'owner' | 'name'>): string => `${agent.owner}_${agent.name}_agent`
 
 export interface Viewing {
   readonly clock: Clock
