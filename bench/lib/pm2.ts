@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Lab } from './bench.ts'
+import type { Call } from './call.ts'
+
+const run = promisify(execFile)
+const VERSION = '7.0.3'
+/** Kept beside the checkout's other caches, so that it is fetched once. */
+const folder = join(import.meta.dirname, '../../node_modules/.cache/bench', `pm2-${VERSION}`)
+const program = join(folder, 'node_modules/pm2/bin/pm2')
+
+/** A pm2 of its own with `count` programs that only sleep; why not, where it cannot be had. */
+export async function startPm2(lab: Lab, count: number): Promise<Call | string> {
+  if (!existsSync(program)) {
+    lab.say(`pm2 ${VERSION} is being installed into a folder of its own`)
+    mkdirSync(folder, { recursive: true })
+    const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', `pm2@${VERSION}`]
+    const failed = await run('npm', args, { timeout: 300_000 }).then(
+      () => false,
+      () => true,
+    )
+    if (failed || !existsSync(program)) return `pm2 ${VERSION} could not be installed`
+  }
+  const home = lab.folder('pm2')
+  const env = { PATH: process.env.PATH ?? '', HOME: home, PM2_HOME: home, LANG: 'C.UTF-8' }
+  const pm2 = (...args: string[]): Promise<unknown> => run(process.execPath, [program, ...args], { env, timeout: 60_000 })
+  const apps = Array.from({ length: count }, (_, at) => ({
+    name: `sleeper-${at}`,
+    script: '/bin/sleep',
+    args: '100000',
+    interpreter: 'none',
+  }))
+  const file = join(home, 'sleepers.json')
+  writeFileSync(file, JSON.stringify({ apps }))
+  lab.defer(() => pm2('kill'))
+  await pm2('start', file)
+  return { words: [process.execPath, program, 'ls'], env, shows: { text: 'online', times: count } }
+}

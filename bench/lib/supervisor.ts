@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Lab } from './bench.ts'
+import type { Call } from './call.ts'
+import { endChild } from './programs.ts'
+import { until } from './until.ts'
+
+/** A supervisord of its own with `count` programs that only sleep; why not, where it is not on this machine. */
+export async function startSupervisor(lab: Lab, count: number): Promise<Call | string> {
+  const [supervisord, supervisorctl] = [onPath('supervisord'), onPath('supervisorctl')]
+  if (supervisord === undefined || supervisorctl === undefined) return 'not on this machine (Debian: apt-get install supervisor)'
+  const folder = lab.folder('supervisor')
+  const [file, socket] = [join(folder, 'supervisord.conf'), join(folder, 'supervisor.sock')]
+  writeFileSync(file, configuration(folder, socket, count))
+  const child = spawn(supervisord, ['-n', '-c', file], { cwd: folder, stdio: 'ignore' })
+  lab.defer(() => endChild(child))
+  await until(() => existsSync(socket) || undefined, 'supervisord to listen')
+  const env = { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' }
+  return { words: [supervisorctl, '-c', file, 'status'], env, shows: { text: 'RUNNING', times: count } }
+}
+
+const configuration = (folder: string, socket: string, count: number): string => `[supervisord]
+logfile=${folder}/supervisord.log
+pidfile=${folder}/supervisord.pid
+childlogdir=${folder}
+[unix_http_server]
+file=${socket}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://${socket}
+[program:sleeper]
+command=sleep 100000
+process_name=sleeper-%(process_num)d
+numprocs=${count}
+startsecs=0
+`
+
+function onPath(name: string): string | undefined {
+  const places = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name))
+  return places.find((place) => existsSync(place))
+}
