@@ -11,6 +11,7 @@ export function busConformance(name: string, open: OpenBus): void {
   describe(`${name} as a bus`, () => {
     carrying(open)
     sharing(open)
+    limiting(open)
     retrying(open)
     ending(open)
     telling(open)
@@ -136,7 +137,9 @@ function sharing(open: OpenBus): void {
     expect(bodies(after.got)).toEqual(bus.can.durable ? ['2', '3'] : ['3'])
     expect(bodies(before.got)).toEqual(['1'])
   })
+}
 
+function limiting(open: OpenBus): void {
   it('handles no more at once than the subscriber wants', async () => {
     const bus = await open()
     const topic = freshTopic()
