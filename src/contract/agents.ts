@@ -92,6 +92,7 @@ export const agentView = z
     uptime_ms: z.number().int().nullable(),
     exit_code: z.number().int().nullable().describe('of the last run that ended'),
     exit_signal: z.string().nullable(),
+    file: z.string().nullable().describe('the agent file, where its kind has one'),
     revision: z.number().int().describe('of the definition'),
     running_revision: z.number().int().nullable().describe('the revision that the live run was started with'),
     queued: z.number().int().describe('messages waiting'),
@@ -109,7 +110,6 @@ export const agentDetail = agentView
     definition: z.record(z.string(), z.unknown()),
     policy,
     limits,
-    file: z.string().nullable().describe('the agent file, where its kind has one'),
     program: z.string().describe('its name for supervisorctl'),
     notes: z.array(z.string()).describe('what a reader should know, such as a change that waits for the next start'),
   })

@@ -23,6 +23,7 @@ export function agentView(given: Partial<AgentView> = {}): AgentView {
     uptime_ms: 3_723_000,
     exit_code: null,
     exit_signal: null,
+    file: null,
     revision: 1,
     running_revision: 1,
     queued: 0,

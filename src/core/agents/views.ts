@@ -58,6 +58,7 @@ function viewOf(
     uptime_ms: live ? Math.max(0, more.clock.now() - run.startedAt) : null,
     exit_code: life.exitCode,
     exit_signal: life.exitSignal,
+    file: agent.file,
     revision: agent.revision,
     running_revision: live ? run.revision : null,
     queued: more.queued,
@@ -79,7 +80,6 @@ export function detailOf(agent: AgentRow, view: AgentView): AgentDetail {
     definition: masked(agent.definition),
     policy: agent.policy,
     limits: agent.limits,
-    file: agent.file,
     program: programName(agent),
     notes: notesOf(agent, view),
   }

@@ -90,17 +90,17 @@ async function list(ask: Ask, request: FastifyRequest): Promise<object[]> {
   do {
     const input = { limit: 500, ...(owner !== undefined && { owner }), ...(cursor !== undefined && { cursor }) }
     const page = (await ask('agents.list', input)) as Output<'agents.list'>
-    items.push(...(await Promise.all(page.agents.filter((agent) => agent.kind === 'team').map((agent) => item(ask, agent)))))
+    items.push(...(await Promise.all(page.agents.filter((agent) => agent.kind === 'team').map(item))))
     cursor = page.next_cursor ?? undefined
   } while (cursor !== undefined)
   return items
 }
 
 /** The keys of both dialects that list at this path; the words of `status` are this one's, `state` has the neutral word. */
-async function item(ask: Ask, agent: AgentView): Promise<object> {
+async function item(agent: AgentView): Promise<object> {
   return {
     agent: `${agent.owner}/${agent.name}`,
-    file_exists: await fileThere(ask, agent),
+    file_exists: await exists(agent.file),
     is_active_in_background: alive.includes(agent.state),
     status: agent.state,
     pid: agent.pid,
@@ -111,17 +111,6 @@ async function item(ask: Ask, agent: AgentView): Promise<object> {
     status_endpoint: null,
     last_seen_at: agent.updated_at / 1000,
     state: agent.state,
-  }
-}
-
-async function fileThere(ask: Ask, agent: AgentView): Promise<boolean> {
-  try {
-    const { file } = (await ask('agents.get', { agent: agent.id })) as AgentDetail
-    return await exists(file)
-  } catch (error) {
-    // Deleted since it was listed.
-    if (codeOf(error) === 'NOT_FOUND') return false
-    throw error
   }
 }
 
