@@ -23,6 +23,8 @@ export async function serve(config: Config): Promise<void> {
     const { adopted } = await core.recover()
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
+    if (config.orchestratorPort !== 'off')
+      logger.info({ port: config.orchestratorPort }, 'the orchestrator API is not there yet: its port stays closed')
     process.stdout.write(`regent ready ${address}\n`)
     await told(logger)
     core.refuse()

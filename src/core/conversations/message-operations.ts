@@ -26,6 +26,7 @@ export function messageOperations(options: MessageOptions): Handlers<'messages.s
   return {
     async 'messages.send'({ agent, content, id, conversation, metadata, wait, timeout }, { caller, accept, signal }) {
       const row = await findAgent(store.read, agent, caller)
+      if (row.kind === 'command') throw deaf(row)
       const message = {
         id: id ?? ids.next(),
         conversation,
@@ -61,6 +62,11 @@ export function messageOperations(options: MessageOptions): Handlers<'messages.s
     },
   }
 }
+
+const deaf = ({ owner, name }: AgentRow): RegentError =>
+  new RegentError('ILLEGAL_STATE', `${owner}/${name} is a command: it takes no messages`, {
+    hint: `teams do; what it prints: regent logs ${owner}/${name}`,
+  })
 
 async function viewById({ store }: MessageOptions, agent: AgentRow, id: string): Promise<MessageView> {
   const message = await store.read.messages.get(id)

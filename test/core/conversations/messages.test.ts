@@ -94,6 +94,17 @@ describe('a message to an agent', () => {
   })
 })
 
+describe('a command', () => {
+  it('takes no messages, and the sender is told', async () => {
+    const world = await CoreWorld.open()
+    await world.call('agents.create', { agent: { kind: 'command', name: 'x', command: ['true'] } })
+    await expect(world.call('messages.send', { agent: 'x', content: 'hi' })).rejects.toMatchObject({
+      code: 'ILLEGAL_STATE',
+      hint: expect.stringContaining('regent logs root/x'),
+    })
+  })
+})
+
 describe('a link', () => {
   it('is refused for a run that is no longer the present one', async () => {
     const world = await CoreWorld.open()
