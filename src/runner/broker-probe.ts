@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import type { TeamConfig } from '../contract/team.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { reasonOf, systemCode } from '../kernel/errors.ts'
+import { isObject } from '../kernel/json.ts'
 import type { Conditions } from './conditions.ts'
 
 export interface BrokerAddress {
@@ -22,12 +23,18 @@ const ADDRESSES = 8
 export function brokerOf(config: TeamConfig, redis: BrokerAddress): Broker | null {
   const pubsub = config.pubsub_config
   if (!config.pubsub_enabled || pubsub === undefined) return null
-  const backend = pubsub.use_redis === true && pubsub.backend === 'memory' ? 'redis' : pubsub.backend
+  const backend = pubsub.use_redis === true ? 'redis' : pubsub.backend
   if (backend === 'memory') return null
   if (backend === 'redis')
     return { backend, addresses: [{ host: pubsub.redis?.host ?? redis.host, port: pubsub.redis?.port ?? redis.port }] }
   const servers = pubsub[backend]?.bootstrap_servers ?? []
   return { backend, addresses: servers.slice(0, ADDRESSES).map((text) => readAddress(text, 9092)) }
+}
+
+/** Whether a definition wants its broker's certificate unchecked, which nothing here obeys by itself. */
+export function wantsNoTlsCheck(config: TeamConfig): boolean {
+  const settings = [config.pubsub_config?.msk, config.pubsub_config?.kafka].map((broker) => broker?.ssl_config)
+  return settings.some((ssl) => isObject(ssl) && (ssl.check_hostname === false || ssl.verify_mode === 'none'))
 }
 
 /** Tries a broker's addresses from time to time and says as a condition what it finds. Never stops the agent. */

@@ -5,7 +5,7 @@ import type { History, SpokenTurn } from './journal-state.ts'
 import type { Work } from './work.ts'
 
 /** Of the input that a model may be given, what the conversation may take before it is condensed. */
-const HISTORY_SHARE = 0.6
+const HISTORY_SHARE = 0.35
 /** Of the same, what the newest turns keep word for word when the older ones are condensed. */
 const RECENT_SHARE = 0.2
 const SUMMARY_SHARE = 0.1

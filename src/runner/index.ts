@@ -35,11 +35,12 @@ export class Team {
     try {
       const around = surroundings(this.#input.name)
       const spec = readTeam(this.#input, around.secrets)
-      const options = around.runnerOptions(spec, (reason) => void this.#end(0, `Regent refuses this run: ${reason}`))
+      const options = around.runnerOptions(spec, (reason) => void this.#refused(reason))
       this.#around = around
       this.#logger = options.logger
       this.#runner = await Runner.start(options)
       if (around.standalone) this.#terminal = this.#openTerminal(this.#runner, around)
+      if (around.readable) this.#terminal?.open()
     } catch (error) {
       await this.#crash(error)
     }
@@ -89,6 +90,11 @@ export class Team {
     }
     clearTimeout(late)
     process.exit(code)
+  }
+
+  #refused(reason: string): Promise<never> {
+    this.#say(`ends, because Regent refuses this run: ${reason}`)
+    return this.#end(0, 'refused by Regent')
   }
 
   async #crash(error: unknown): Promise<never> {

@@ -51,7 +51,7 @@ export type Entry =
 
 const FINISHED_KEPT = 5_000
 const CLOSED_KEPT = 500
-const CONVERSATIONS_KEPT = 200
+const CONVERSATIONS_KEPT = 100
 
 /** What the journal says now. Changed by `apply` alone, so that reading the file again gives the same. */
 export class JournalState {

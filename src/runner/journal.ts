@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OutBody } from '../contract/link.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -8,6 +8,7 @@ import type { Logger } from '../kernel/logger.ts'
 import { cleanBody } from './clean.ts'
 import { readJournal } from './journal-file.ts'
 import { type Entry, JournalState } from './journal-state.ts'
+import { holdFolder } from './lock.ts'
 
 /** What a caller appends: rows for Regent get their number and time here. */
 export type NewEntry = Exclude<Entry, { e: 'out' }> | { readonly e: 'say'; readonly body: OutBody }
@@ -43,8 +44,11 @@ export class Journal {
   #flushing: Promise<void> | null = null
   #closing = new AbortController()
 
-  private constructor(options: JournalOptions, state: JournalState, file: FileHandle | null, size: number) {
+  #release: () => Promise<void>
+
+  private constructor(options: JournalOptions, state: JournalState, file: FileHandle | null, size: number, release = async () => {}) {
     this.#options = options
+    this.#release = release
     this.state = state
     this.durableSeq = state.seq
     this.#file = file
@@ -52,14 +56,14 @@ export class Journal {
     this.#compactAt = options.compactBytes ?? COMPACT_BYTES
   }
 
-  /** Reads what is there, cuts off a torn end, and compacts it when it is large. */
+  /** Reads what is there, cuts off a torn end, and compacts it when it is large. Throws ILLEGAL_STATE when another process holds the folder. */
   static async open(options: JournalOptions): Promise<Journal> {
     if (options.dir === null) return new Journal(options, new JournalState(), null, 0)
-    await mkdir(options.dir, { recursive: true, mode: 0o700 })
+    const release = await holdFolder(options.dir, options.clock)
     const path = journalPath(options.dir)
     await rm(`${path}.new`, { force: true })
     const { state, size } = await readJournal(path, options.logger)
-    const journal = new Journal(options, state, await open(path, 'a', 0o600), size)
+    const journal = new Journal(options, state, await open(path, 'a', 0o600), size, release)
     if (size > journal.#compactAt) await journal.#compact(options.dir)
     return journal
   }
@@ -97,6 +101,8 @@ export class Journal {
     givenUp()
     await this.#file?.close()
     this.#file = null
+    await this.#release()
+    this.#release = async () => {}
   }
 
   #row(body: OutBody): Entry {

@@ -90,11 +90,16 @@ function fieldsText(fields: object): string {
     .join('')
 }
 
+/** The last folder of the path alone: where more is missing, the path is a mistake. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode: 0o700 })
+}
+
 /** One file of at most FILE_BYTES and the one before it; null, or why it could not be written. */
 function appendBounded(path: string, text: string): string | null {
   try {
     const size = statSync(path, { throwIfNoEntry: false })?.size
-    if (size === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    if (size === undefined) makeFolder(dirname(path))
     else if (size + text.length > FILE_BYTES) renameSync(path, `${path}.1`)
     appendFileSync(path, text, { mode: 0o600 })
     return null

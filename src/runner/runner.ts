@@ -9,7 +9,7 @@ import type { Logger } from '../kernel/logger.ts'
 import type { Models } from '../ports/model.ts'
 import type { Sample, ToolServers } from '../ports/tool-server.ts'
 import { Approvals } from './approvals.ts'
-import { type BrokerAddress, BrokerProbe, brokerOf } from './broker-probe.ts'
+import { type BrokerAddress, BrokerProbe, brokerOf, wantsNoTlsCheck } from './broker-probe.ts'
 import { Conditions } from './conditions.ts'
 import type { TeamSpec } from './definition.ts'
 import { Deltas } from './deltas.ts'
@@ -128,6 +128,7 @@ export class Runner {
     const runner = new Runner(options, journal, conditions)
     for (const key of spec.missingSecrets)
       conditions.raise('secret', key, `the secret '${key}' is not here; the environment's keys are used where there are any`)
+    if (wantsNoTlsCheck(spec.config)) logger.warn({}, 'ssl_config asks not to check the certificate of the broker; that is not obeyed')
     runner.approvals.resume()
     runner.#link?.start()
     runner.#probe?.start()

@@ -17,6 +17,8 @@ export interface TerminalOptions {
 }
 
 const SHOWN_CHARS = 300
+/** Lines that wait to be worked on before the input is read no further. */
+const MOST_LINES = 100
 
 /** An agent file run by itself: lines in are messages, answers go out, and what is asked is asked here. */
 export class Terminal {
@@ -35,11 +37,12 @@ export class Terminal {
     options.runner.onText = (_id, text) => this.#stream(text)
     options.runner.conditions.onChange(() => this.#tellConditions())
     journal.onDurable(() => this.#print())
+    this.#tellConditions()
     this.#print()
   }
 
-  /** Reads messages until the input ends and each has its answer. */
-  async serve(): Promise<void> {
+  /** Begins to read, so that what is asked can be answered from here on. */
+  open(): void {
     this.#reader = createInterface({ input: this.#options.input, crlfDelay: Number.POSITIVE_INFINITY })
     this.#reader.on('line', (line) => this.#line(line))
     this.#reader.on('close', () => {
@@ -47,6 +50,10 @@ export class Terminal {
       this.#answerFromPipe()
       this.#wake?.()
     })
+  }
+
+  /** Takes the lines for messages until the input ends and each has its answer. */
+  async serve(): Promise<void> {
     void this.#options.runner.work()
     for (let line = await this.#next(); line !== undefined; line = await this.#next()) {
       const id = this.#options.ids.next()
@@ -63,6 +70,7 @@ export class Terminal {
     const asked = this.#options.runner.approvals.pending[0]
     if (asked && this.#options.interactive) this.#answer(asked, /^\s*y(es)?\s*$/i.test(line))
     else if (line.trim() !== '') this.#lines.push(line)
+    if (!this.#ended && this.#lines.length >= MOST_LINES) this.#reader?.pause()
     this.#answerFromPipe()
     this.#wake?.()
   }
@@ -73,6 +81,7 @@ export class Terminal {
         this.#wake = wake
       })
     }
+    if (!this.#ended && this.#lines.length < MOST_LINES) this.#reader?.resume()
     return this.#lines.shift()
   }
 

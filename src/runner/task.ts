@@ -1,4 +1,4 @@
-import type { Model, ModelAnswer, Turn } from '../ports/model.ts'
+import type { Model, ModelAnswer, ModelRequest, Turn } from '../ports/model.ts'
 import { inputChars, shorten, toolsChars, turnChars, turnsChars } from './bounds.ts'
 import type { ToolCalls } from './tool-calls.ts'
 import type { OfferedTool } from './toolbox.ts'
@@ -13,7 +13,7 @@ export interface Task {
   readonly turns: readonly Turn[]
   readonly model: Model
   readonly tools: readonly OfferedTool[]
-  readonly onText?: (piece: string) => void
+  readonly stream?: Pick<ModelRequest, 'onText' | 'onRestart'>
 }
 
 const ROUNDS = 50
@@ -25,7 +25,7 @@ export async function runTask(work: Work, task: Task, calls: ToolCalls): Promise
   const turns: Turn[] = [...task.turns]
   for (let round = 1; round <= ROUNDS; round++) {
     const answer = await askModel(work, task, `${task.key}/model/${round}`, turns, task.tools)
-    if (answer.calls.length === 0) return ended(answer)
+    if (answer.calls.length === 0) return answerText(answer)
     turns.push({ role: 'assistant', text: answer.text, calls: answer.calls })
     const outcomes = await Promise.allSettled(
       answer.calls.map((call, index) => calls.run(work, `${task.key}/call/${round}.${index}`, task.agent, task.tools, call)),
@@ -37,7 +37,7 @@ export async function runTask(work: Work, task: Task, calls: ToolCalls): Promise
     }
   }
   turns.push({ role: 'user', text: `You have used your tools ${ROUNDS} times; no more calls are made. Answer now from what you have.` })
-  return ended(await askModel(work, task, `${task.key}/model/last`, turns, []))
+  return answerText(await askModel(work, task, `${task.key}/model/last`, turns, []))
 }
 
 async function askModel(work: Work, task: Task, key: string, turns: Turn[], tools: readonly OfferedTool[]): Promise<ModelAnswer> {
@@ -45,14 +45,14 @@ async function askModel(work: Work, task: Task, key: string, turns: Turn[], tool
   const system = task.tools.length === 0 ? task.system : `${task.system}\n\n${DATA}`
   const fitting = fitTurns(turns, inputChars(task.model) - system.length - toolsChars(offered))
   const purpose = 'work' as const
-  return await work.ask(key, task.model, { purpose, system, turns: fitting, tools: offered, ...(task.onText && { onText: task.onText }) })
+  return await work.ask(key, task.model, { purpose, system, turns: fitting, tools: offered, ...task.stream })
 }
 
-/** Says so where the text is not whole. */
-function ended(answer: ModelAnswer): string {
+/** What an answer says; where it is not whole, that it is not. */
+export function answerText(answer: ModelAnswer): string {
   if (answer.finish === 'length') return `${answer.text}\n[The model reached the end of its output here.]`
-  if (answer.finish === 'refused' && answer.text === '') return '[The model refused to answer.]'
-  return answer.text
+  if (answer.text.trim() !== '') return answer.text
+  return answer.finish === 'refused' ? '[The model refused to answer.]' : '[The model gave an empty answer.]'
 }
 
 /** Shortens the oldest tool results first, then what else is long, until the turns fit. */

@@ -56,6 +56,7 @@ export class ToolConnection {
       this.#tools = (await this.#server?.tools(signal)) ?? null
     } catch (error) {
       signal.throwIfAborted()
+      await this.#drop(this.#server)
       this.#missing(`its tools cannot be listed: ${reasonOf(error)}`)
     }
     return this.#tools ?? []
@@ -74,10 +75,15 @@ export class ToolConnection {
     this.#closing.abort()
     this.#cancelRetry?.()
     await this.#attempt
-    await this.#server
+    await this.#drop(this.#server)
+  }
+
+  async #drop(server: ToolServer | null): Promise<void> {
+    this.#server = null
+    this.#tools = null
+    await server
       ?.close()
       .catch((error: unknown) => this.#options.logger.warn({ server: this.id, reason: reasonOf(error) }, 'did not close'))
-    this.#server = null
   }
 
   async #connect(): Promise<void> {
@@ -96,9 +102,7 @@ export class ToolConnection {
       else conditions.raise('tool-server', this.id, server.notice)
       void server.closed.then((reason) => this.#lost(server, reason))
     } catch (error) {
-      const server = this.#server
-      this.#server = null
-      await server?.close().catch((cause: unknown) => logger.debug({ server: this.id, reason: reasonOf(cause) }, 'did not close'))
+      await this.#drop(this.#server)
       if (!signal.aborted) this.#missing(hinted(error))
     }
   }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { onTestFinished } from 'vitest'
 
 export interface AgentProcess {
@@ -18,7 +18,7 @@ export function startAgentFile(
   file: string,
   options: { readonly env?: Record<string, string>; readonly cwd?: string; readonly input?: string | null } = {},
 ): AgentProcess {
-  const child = spawn(join(root, 'node_modules/.bin/node'), [join(root, file)], {
+  const child = spawn(join(root, 'node_modules/.bin/node'), [resolve(root, file)], {
     cwd: options.cwd ?? root,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...options.env },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, tryParse } from '../../src/kernel/json.ts'
+import type { JsonObject } from '../../src/kernel/json.ts'
 import type { Model, ModelAnswer, ModelRequest, Models } from '../../src/ports/model.ts'
 
 export type Reply = string | { readonly text?: string; readonly calls?: readonly { readonly tool: string; readonly args: JsonObject }[] }
@@ -50,8 +50,6 @@ export const planDone = JSON.stringify({ steps: [], is_complete: true })
 
 /** The last turn of a request. */
 export const lastText = (request: ModelRequest): string => request.turns.at(-1)?.text ?? ''
-
-export const isPlan = (value: unknown): boolean => isObject(typeof value === 'string' ? tryParse(value) : value)
 
 async function abortable<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()

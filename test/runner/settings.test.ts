@@ -1,0 +1,177 @@
+import { readFileSync, statSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { teamConfig } from '../../src/contract/team.ts'
+import { BrokerProbe, brokerOf, wantsNoTlsCheck } from '../../src/runner/broker-probe.ts'
+import { Conditions } from '../../src/runner/conditions.ts'
+import { readTeam } from '../../src/runner/definition.ts'
+import { createLog, type LogSettings, redactor } from '../../src/runner/log.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { quickClock } from '../helpers/team-runner.ts'
+import { until } from '../helpers/until.ts'
+
+const secretOf = (key: string): string => `$\{secret:${key}}`
+
+describe('a definition', () => {
+  it('gets its secrets where a whole text refers to one, and nowhere else', () => {
+    const config = {
+      anthropic: { api_key: secretOf('a.key') },
+      mcp: { servers: { s: { headers: { authorization: secretOf('gone') }, command: `x ${secretOf('a.key')}` } } },
+    }
+    const subagents = [{ name: 'a', instruction: secretOf('a.key') }]
+    const spec = readTeam({ name: 'crew', subagents, config }, { 'a.key': 'sk-1' })
+    expect(spec.config.anthropic?.api_key).toBe('sk-1')
+    expect(spec.config.mcp?.servers.s).toMatchObject({ headers: { authorization: '' }, command: `x ${secretOf('a.key')}` })
+    expect(spec.subagents[0]?.instruction).toBe(secretOf('a.key'))
+    expect(spec.missingSecrets).toEqual(['gone'])
+  })
+
+  it('has the defaults of the contract, and leaves out subagents without a name [S0-15]', () => {
+    const spec = readTeam({ name: 'crew', subagents: [{ name: 'a', instruction: 'i' }, { instruction: 'nameless' }], config: {} }, {})
+    expect(spec.subagents).toEqual([{ name: 'a', instruction: 'i', servers: [], model: 'haiku' }])
+    expect(spec.config.default_model).toBe('haiku')
+  })
+
+  it('is refused with the field that is wrong', () => {
+    const refused = (subagents: unknown[], config: unknown): unknown => {
+      try {
+        return readTeam({ name: 'crew', subagents, config }, {})
+      } catch (error) {
+        return error
+      }
+    }
+    expect(refused([{ name: 'a' }], {})).toMatchObject({ code: 'INVALID', message: expect.stringContaining('subagents.0.instruction') })
+    expect(refused([], { default_model: 7 })).toMatchObject({ code: 'INVALID', message: expect.stringContaining('config.default_model') })
+    expect(
+      refused(
+        [
+          { name: 'a', instruction: '' },
+          { name: 'A', instruction: '' },
+        ],
+        {},
+      ),
+    ).toMatchObject({ code: 'INVALID' })
+  })
+})
+
+describe('the log [S0-20]', () => {
+  const setup = (settings: Partial<LogSettings>, dir = temporaryFolder()) => {
+    const lines: string[] = []
+    const redact = redactor(['sk-secret-1', 'short'])
+    const log = createLog({
+      name: 'crew',
+      settings: { level: 'info', type: 'console', ...settings },
+      dir,
+      redact,
+      stderr: (line) => lines.push(line),
+    })
+    return { log, lines, dir }
+  }
+
+  it('writes lines of its level and above, without secrets, colours or lines that are not its own', () => {
+    const { log, lines } = setup({ level: 'warning' })
+    log.info({}, 'not told')
+    log.warn({ key: 'sk-secret-1', text: 'a\nb\u001b[31m', deep: { list: [1] } }, 'told\r\nfake line')
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatch(/^\d{4}-\S+Z warning told\\x0d\\x0afake line key="\*{3}" text="a\\nb\\u001b\[31m" deep=\{"list":\[1\]\}$/)
+  })
+
+  it('is silent where it is told to be', () => {
+    const { log, lines } = setup({ type: 'none' })
+    log.error({}, 'x')
+    expect(lines).toEqual([])
+  })
+
+  it('goes to a bounded file of JSON lines', () => {
+    const { log, dir } = setup({ type: 'file' })
+    const path = join(dir, 'crew.jsonl')
+    log.child({ part: 'link' }).info({ key: 'sk-secret-1' }, 'hello')
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
+      type: 'info',
+      name: 'crew',
+      message: 'hello',
+      data: { part: 'link', key: '***' },
+    })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    for (let line = 0; line < 250; line++) log.info({ text: 'x'.repeat(100_000) }, 'long')
+    expect(statSync(path).size).toBeLessThanOrEqual(10 * 1024 * 1024)
+    expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(10 * 1024 * 1024)
+  })
+
+  it('says on stderr when its file cannot be written', () => {
+    const { log, lines } = setup({ type: 'file', path: '/proc/nothing/here.jsonl' })
+    log.info({}, 'hello')
+    expect(lines[0]).toContain('hello')
+  })
+
+  it('is posted in batches where it has an address', async () => {
+    const bodies: string[] = []
+    const server = createHttpServer((request, response) => {
+      request.on('data', (piece) => bodies.push(String(piece)))
+      request.on('end', () => response.end('ok'))
+    })
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+    onTestFinished(() => void server.close())
+    const { log, lines } = setup({ type: 'http', http_endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/logs` })
+    log.info({}, 'one sk-secret-1')
+    log.info({}, 'two')
+    await until(() => bodies.length > 0, 'the batch')
+    expect(JSON.parse(bodies.join(''))).toMatchObject([{ message: 'one ***' }, { message: 'two' }])
+    expect(lines).toEqual([])
+  })
+})
+
+describe('the broker of a definition', () => {
+  const redis = { host: 'redis.local', port: 6380 }
+  const configOf = (pubsub: object, enabled = true) => teamConfig.parse({ pubsub_enabled: enabled, pubsub_config: pubsub })
+
+  it('is what the definition says', () => {
+    expect(brokerOf(configOf({ backend: 'memory' }), redis)).toBeNull()
+    expect(brokerOf(configOf({ backend: 'redis' }, false), redis)).toBeNull()
+    expect(brokerOf(configOf({ backend: 'redis' }), redis)).toEqual({ backend: 'redis', addresses: [redis] })
+    expect(brokerOf(configOf({ use_redis: true, redis: { host: 'h', port: 1 } }), redis)).toEqual({
+      backend: 'redis',
+      addresses: [{ host: 'h', port: 1 }],
+    })
+    const msk = { bootstrap_servers: ['b-1.example:9198', 'b-2.example', '[::1]:9', 'x:y'], ssl_config: { verify_mode: 'none' } }
+    expect(brokerOf(configOf({ backend: 'msk', msk }), redis)?.addresses).toEqual([
+      { host: 'b-1.example', port: 9198 },
+      { host: 'b-2.example', port: 9092 },
+      { host: '::1', port: 9 },
+      { host: 'x', port: 9092 },
+    ])
+    expect(wantsNoTlsCheck(configOf({ backend: 'msk', msk }))).toBe(true)
+    expect(wantsNoTlsCheck(configOf({ backend: 'msk', msk: {} }))).toBe(false)
+  })
+
+  it('is named as a condition while it cannot be reached, and says what holds when it can [I2-TEAM-08]', async () => {
+    const server = createServer((socket) => socket.destroy())
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+    const { port } = server.address() as AddressInfo
+    await new Promise((closed) => server.close(closed))
+    const conditions = new Conditions(quickClock, (text) => text)
+    const broker = {
+      backend: 'msk' as const,
+      addresses: [
+        { host: 'broker.invalid', port: 9198 },
+        { host: '127.0.0.1', port },
+      ],
+    }
+    const probe = new BrokerProbe(broker, conditions, quickClock)
+    onTestFinished(() => probe.close())
+    probe.start()
+    await until(() => conditions.list().length === 1, 'the condition')
+    const [held] = conditions.list()
+    expect(held).toMatchObject({ type: 'broker', subject: 'msk' })
+    expect(held?.message).toMatch(
+      /^msk: broker\.invalid:9198 cannot be reached \((ENOTFOUND|EAI_AGAIN)\), 127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)/,
+    )
+
+    await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
+    onTestFinished(() => void server.close())
+    await until(() => conditions.list()[0]?.message.includes('not there yet') === true, 'the other message')
+    expect(conditions.list()).toMatchObject([{ since: held?.since }])
+  })
+})
