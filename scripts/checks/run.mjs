@@ -14,8 +14,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 /** The program `name` of the checkout's own packages, whatever the PATH says. */
 export const tool = (name) => join(bin, name)
 
-/** Runs a program to its end: its exit code (128 when a signal ended it) and all it printed, unless `inherit` shows it as it comes. */
-export function run(command, args, { cwd, env = process.env, inherit = false }) {
+/** Runs a program to its end: its exit code (128 when a signal ended it) and all it printed, unless `inherit` shows it as it comes. `signal` kills it. */
+export function run(command, args, { cwd, env = process.env, inherit = false, signal }) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
@@ -32,6 +32,7 @@ export function run(command, args, { cwd, env = process.env, inherit = false }) 
     child.stderr?.setEncoding('utf8').on('data', (text) => {
       output += text
     })
+    signal?.addEventListener('abort', () => child.kill('SIGKILL'))
     const end = (code, problem = '') => {
       running.delete(child)
       resolve({ code, stdout, output: output + problem })

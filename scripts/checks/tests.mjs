@@ -1,10 +1,13 @@
 // The tests: vitest with its usual report on the screen and a JSON report for the summary, then a look for what they left running.
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { leftovers } from './leftovers.mjs'
 import { run, tool } from './run.mjs'
+
+/** A test and a hook have their own time limits, but they cannot end a file that never yields: silence for so long does. */
+const silenceMs = Number(process.env.REGENT_TEST_SILENCE_MS ?? 300_000)
 
 /** Runs vitest with the caller's arguments; a run without arguments is the whole one, in which each skipped test must give its reason. */
 export async function runTests(args, root) {
@@ -13,19 +16,38 @@ export async function runTests(args, root) {
   const mark = randomUUID()
   try {
     const report = join(folder, 'report.json')
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-    const { code } = await run(tool('vitest'), ['run', ...reporters, ...args], {
+    const progress = join(folder, 'progress')
+    const reporters = ['default', 'json', join(import.meta.dirname, 'progress-reporter.mjs')].map((name) => `--reporter=${name}`)
+    const guard = watch(progress)
+    const { code } = await run(tool('vitest'), ['run', ...reporters, `--outputFile.json=${report}`, ...args], {
       cwd: root,
       inherit: true,
-      env: { ...process.env, REGENT_TEST_RUN: mark },
+      signal: guard.signal,
+      env: { ...process.env, REGENT_TEST_RUN: mark, REGENT_TEST_PROGRESS: progress },
     })
+    const hung = guard.end().map((file) => `${relative(root, file)} gave no sign of life for ${silenceMs / 1000} s`)
     const result = digest(read(report), root, code, args.length === 0)
+    result.problems.push(...hung)
     const left = await leftovers(`REGENT_TEST_RUN=${mark}`)
     result.problems.push(...left.map((process) => `left running by a test: ${process}`))
     return { name: 'tests', ms: performance.now() - from, ...result, failed: result.failed + result.problems.length }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Aborts when the progress file has not changed for too long; `end` then names the files that were running. */
+function watch(progress) {
+  const abort = new AbortController()
+  writeFileSync(progress, '')
+  const timer = setInterval(() => {
+    if (Date.now() - statSync(progress).mtimeMs > silenceMs) abort.abort()
+  }, silenceMs / 10)
+  const end = () => {
+    clearInterval(timer)
+    return abort.signal.aborted ? readFileSync(progress, 'utf8').split('\n').filter(Boolean) : []
+  }
+  return { signal: abort.signal, end }
 }
 
 function read(file) {

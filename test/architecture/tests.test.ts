@@ -1,6 +1,6 @@
 // The run of the tests itself: what must make it fail, and what it says at its end.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { check, type Outcome, plant } from './tree.ts'
+import { check, type Outcome, plant, script } from './tree.ts'
 
 const head = "import { spawn } from 'node:child_process'\nimport { describe, expect, it } from 'vitest'\n"
 const good = "it('adds', () => { expect(1 + 1).toBe(2) })\n"
@@ -19,15 +19,18 @@ const trees = {
       "it('leaves a child', () => { expect(spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid).toBeGreaterThan(0) })\n",
     ),
   ),
+  hung: plant(files(good, 'for (;;);\n')),
   lonely: plant(files(`${good}it.only('alone', () => { expect(1).toBe(1) })\n`)),
 }
+
+const run = (root: string) => script('scripts/check.mjs', ['--root', root, '--only', 'tests'], { REGENT_TEST_SILENCE_MS: '4000' })
 
 describe('the run of the tests', () => {
   const outcomes = new Map<keyof typeof trees, Outcome>()
   const last = (name: keyof typeof trees) => outcomes.get(name)?.lines.at(-1)
 
   beforeAll(async () => {
-    for (const [name, tree] of Object.entries(trees)) outcomes.set(name as keyof typeof trees, await check(tree.root, '--only', 'tests'))
+    for (const [name, tree] of Object.entries(trees)) outcomes.set(name as keyof typeof trees, await run(tree.root))
   })
   afterAll(() => {
     for (const tree of Object.values(trees)) tree.remove()
@@ -52,6 +55,11 @@ describe('the run of the tests', () => {
     expect(output).toMatch(/left running by a test: pid \d+ sleep 600/)
     expect(last('bad')).toBe('2 passed, 5 failed, 1 skipped')
     expect(outcomes.get('bad')?.code).toBe(1)
+  })
+
+  it('ends a file that never yields, and names it', () => {
+    expect(outcomes.get('hung')?.output).toContain('test/2.test.ts gave no sign of life for 4 s')
+    expect(outcomes.get('hung')?.code).toBe(1)
   })
 
   it('fails on a test that runs alone', () => {
