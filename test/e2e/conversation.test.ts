@@ -36,7 +36,7 @@ describe('talking with a team', () => {
     expect(reply.content.toLowerCase()).toContain('offline')
   })
 
-  it('[S0-18] [S0-44] asks before fetch, at every door, and tells the model of a rejection', async () => {
+  it('[I2-E2E-03] [S0-18] [S0-44] asks before fetch, at every door, and tells the model of a rejection', async () => {
     const regent = await trader(memory)
     const sending = regent.json<Message>('send', 'crypto_trader', 'call fetch {"url":"http://127.0.0.1:9/x"}', '--wait')
     let approvals: Approval[] = []
@@ -69,7 +69,7 @@ describe('talking with a team', () => {
     expect((await said()).filter((message) => message.final)).toHaveLength(1)
   })
 
-  it('[S0-21] [S0-41] runs although its broker cannot be reached, and says so', async () => {
+  it('[I2-TEAM-08] [S0-21] runs although its broker cannot be reached, and says so', async () => {
     const regent = await trader(undefined)
     await until(async () => {
       const { body } = await regent.fetch('/api/v1/agents/alice%2Fcrypto_trader')

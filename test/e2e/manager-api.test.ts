@@ -29,7 +29,7 @@ const create = (body: object) => [
 const named = 'http://localhost:8080/agents/crypto_trader'
 
 describe('the agent manager as its README prints it', () => {
-  it('[S0-01] [S0-02] [S0-03] [S0-04] [S0-05] [S0-06] [S0-07] [S0-08] creates, lists, shows, starts, stops and deletes by curl', async () => {
+  it('[I2-API-01] [S0-01] [S0-02] [S0-03] [S0-04] [S0-05] [S0-06] [S0-07] [S0-08] [S0-11] creates, lists, shows, starts, stops and deletes by curl', async () => {
     const regent = await Regent.start()
     const file = join(regent.project, 'agents/alice/agents/crypto_trader_agent.mjs')
     expect(await curl(regent, ...create(cryptoTrader()))).toEqual({
@@ -67,7 +67,7 @@ describe('the agent manager as its README prints it', () => {
     expect(await curl(regent, 'http://localhost:8080/health')).toMatchObject({ status: 200, body: { status: 'healthy' } })
   })
 
-  it('[S0-10] [S0-12] [S0-14] [S0-29] keeps each user apart: folders, names, programs', async () => {
+  it('[S0-10] [S0-12] [S0-14] [part of S0-29] keeps each user apart: folders, names, programs', async () => {
     const regent = await Regent.start()
     for (const username of ['alice', 'a_b']) expect((await curl(regent, ...create({ ...cryptoTrader(), username }))).status).toBe(200)
     expect(await curl(regent, ...create(cryptoTrader()))).toEqual({

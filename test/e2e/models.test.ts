@@ -67,7 +67,7 @@ describe('a team with a model on the real wire and a real MCP server', () => {
       (url: string) => ({ default_model: 'openai.local-model', openai: { base_url: `${url}/v1` } }),
       'openai',
     ],
-  ])('[S0-17] [S0-19] [S0-26] plans, asks, reads and answers over %s', async (_name, config, wire) => {
+  ])('[I2-MOD-01] [I2-MOD-03] [I2-MCP-01] [S0-17] [S0-19] plans, asks, reads and answers over %s', async (_name, config, wire) => {
     const { regent, seen } = await team(thoughtful, config)
     const subagentModel = wire === 'openai' ? await regent.json('show', 'library') : undefined
     if (subagentModel) await usesModel(regent, 'openai.local-model')
@@ -90,7 +90,7 @@ describe('a team with a model on the real wire and a real MCP server', () => {
     expect(messages.map((message) => message.type)).toEqual(['user', 'user', 'tool_call', 'tool_result', 'assistant', 'assistant'])
   })
 
-  it('says what is wrong with a key that is refused, and goes on with the next message', async () => {
+  it('[I2-MOD-02] says what is wrong with a key that is refused, and goes on with the next message', async () => {
     let right = false
     const refusing = (): ModelScript => (request, number) =>
       right
@@ -107,7 +107,7 @@ describe('a team with a model on the real wire and a real MCP server', () => {
     expect(answered.code).toBe(0)
   })
 
-  it('leaves no MCP child behind, also when the runner is killed -9', async () => {
+  it('[I2-MCP-02] leaves no MCP child behind, also when the runner is killed -9', async () => {
     const { regent } = await team(thoughtful, (url) => ({ anthropic: { api_key: 'k', base_url: url } }))
     const marker = (await regent.json<{ run_id: string }[]>('ps'))[0]?.run_id ?? ''
     await until(() => markedPids(marker).length >= 2, 'the runner and its MCP server')

@@ -29,7 +29,7 @@ function processesWith(text: string, what: 'cmdline' | 'environ'): string[] {
 }
 
 describe('a secret in the posted JSON', () => {
-  it('[S0-38] [P10] [F66] is found in the 0600 store and the one agent alone', async () => {
+  it('[I2-SEC-01] [S0-38] [P10] [F66] is found in the 0600 store and the one agent alone', async () => {
     const regent = await Regent.start()
     const config = cryptoTrader({ backend: 'memory', channel_name: 'c' })
     const json = { ...(config.json_config as object), anthropic: { api_key: canary, base_url: 'http://127.0.0.1:9' } }
@@ -72,7 +72,7 @@ describe('a secret in the posted JSON', () => {
 })
 
 describe('users', () => {
-  it('[P10] see and touch their own agents alone', async () => {
+  it('[I2-TOK-02] [P10] [F65] see and touch their own agents alone', async () => {
     const regent = await Regent.start()
     const token = async (user: string, role: string) =>
       (await regent.json<{ token: string }>('token', 'create', user, '--role', role)).token

@@ -28,7 +28,7 @@ async function teams(regent: Regent, names: string[]): Promise<void> {
 }
 
 describe('kill -9 of Regent', () => {
-  it('[P1] leaves a command agent running, with the same pid after the restart', async () => {
+  it('[I2-RUN-02] [part of P1] leaves a command agent running, with the same pid after the restart', async () => {
     const regent = await Regent.start()
     expect((await regent.run('run', 'ticker', '--', 'sh', '-c', 'while :; do date; sleep 1; done')).code).toBe(0)
     await until(async () => (await regent.json<Row[]>('ps'))[0]?.state === 'RUNNING', 'RUNNING')
@@ -41,7 +41,7 @@ describe('kill -9 of Regent', () => {
     await until(() => !alive(before?.pid ?? 0), 'the end of the ticker')
   })
 
-  it('[P2] while three agents run, one in an answer, one waiting for a yes: same pids, one answer, the yes still counts', async () => {
+  it('[I2-E2E-01] [part of P2] while three agents run, one in an answer, one waiting for a yes: same pids, one answer, the yes still counts', async () => {
     const regent = await Regent.start()
     await teams(regent, ['calm', 'busy', 'asking'])
     const busy = (await regent.post('/api/v1/agents/busy/messages', { content: 'sleep 3000' })).body.message as { id: string }
@@ -73,7 +73,7 @@ describe('kill -9 of Regent', () => {
     expect(byName(await regent.json<Row[]>('ps'))).toEqual(pids)
   })
 
-  it('[P2] loses no message that was accepted for a stopped agent', async () => {
+  it('[part of P2] loses no message that was accepted for a stopped agent', async () => {
     const regent = await Regent.start()
     const body = { ...cryptoTrader({ backend: 'memory', channel_name: 'x' }), initial_task: null }
     await regent.post('/agents', body)

@@ -30,7 +30,7 @@ describe('creating an agent', () => {
     expect(made.definition).toEqual({ subagents: [], json_config: { something: { new: [1, { deep: true }] }, default_model: 'haiku' } })
   })
 
-  it('takes secrets out: they are in the secret store alone and come back as ***', async () => {
+  it('[I2-SEC-01] takes secrets out: they are in the secret store alone and come back as ***', async () => {
     const world = await CoreWorld.open()
     const made = await world.call<{ id: string; definition: unknown }>('agents.create', team(secretive))
     expect(await world.secrets.get(made.id)).toEqual({
@@ -105,7 +105,7 @@ describe('creating an agent', () => {
 })
 
 describe('changing an agent', () => {
-  it('takes effect at the next start, and says so', async () => {
+  it('[I2-TEAM-07] takes effect at the next start, and says so', async () => {
     const world = await CoreWorld.open()
     const id = await world.team()
     await world.running(id)
@@ -140,7 +140,7 @@ describe('changing an agent', () => {
     })
   })
 
-  it('applies: creates, changes, or finds nothing to do', async () => {
+  it('[I2-TEAM-07] applies: creates, changes, or finds nothing to do', async () => {
     const world = await CoreWorld.open()
     const outcomes = []
     for (const config of [{ a: 1 }, { a: 1 }, { a: 2 }])
@@ -185,7 +185,7 @@ describe('finding an agent', () => {
 })
 
 describe('tokens', () => {
-  it('name their holder and role until they are revoked, and are shown once', async () => {
+  it('[I2-TOK-01] name their holder and role until they are revoked, and are shown once', async () => {
     const world = await CoreWorld.open()
     const made = await world.call<{ id: string; token: string }>('tokens.create', { user: 'alice', role: 'read-only' })
     expect(await world.core.identity.byToken(made.token, 'http')).toEqual({ user: 'alice', role: 'read-only', via: 'http' })

@@ -72,7 +72,7 @@ describe('an approval', () => {
     })
   })
 
-  it('shows on both channels of its agent and takes an answer from either', async () => {
+  it('[S0-44] shows on both channels of its agent and takes an answer from either', async () => {
     const world = await CoreWorld.open()
     const runner = await world.running(await world.team())
     const heard: string[] = []
@@ -105,7 +105,7 @@ describe('a channel', () => {
     ['the envelope', JSON.stringify({ type: 'user', content: 'hi', channel_id: 'agent:alice-news', metadata: { name: 'default' } }), 'hi'],
     ['a JSON text', '"hi"', 'hi'],
     ['plain text', 'hi there', 'hi there'],
-  ])('takes %s as a prompt', async (_what, body, content) => {
+  ])('[S0-24] [I2-TEAM-06] takes %s as a prompt', async (_what, body, content) => {
     const world = await CoreWorld.open()
     const runner = await world.running(await world.team())
     await world.call('bus.publish', { topic: 'agent:alice-news', message: body })
@@ -122,7 +122,7 @@ describe('a channel', () => {
     },
   )
 
-  it('carries what the agent says, and does not take that for a prompt', async () => {
+  it('[I2-TEAM-06] [S0-43] carries what the agent says, and does not take that for a prompt', async () => {
     const world = await CoreWorld.open()
     const id = await world.team()
     const runner = await world.running(id)

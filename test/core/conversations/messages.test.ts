@@ -16,7 +16,7 @@ describe('a message to an agent', () => {
     expect(await sending).toMatchObject({ message: { id: frame.id, state: 'acknowledged' }, reply: { content: 'Up.', reply_to: frame.id } })
   })
 
-  it('waits while the agent is stopped, in order, also over a restart of Regent', async () => {
+  it('[I2-BUS-01] waits while the agent is stopped, in order, also over a restart of Regent', async () => {
     const world = await CoreWorld.open()
     const id = await world.team()
     for (const content of ['one', 'two', 'three']) await world.call('messages.send', { agent: id, content })
@@ -39,7 +39,7 @@ describe('a message to an agent', () => {
     await expect(world.call('messages.send', { agent, content: 'z' }, undefined, 'key')).rejects.toMatchObject({ code: 'INVALID' })
   })
 
-  it('that the agent gives up is dead with its reason, and the waiting sender is told', async () => {
+  it('[I2-BUS-01] that the agent gives up is dead with its reason, and the waiting sender is told', async () => {
     const world = await CoreWorld.open()
     const id = await world.team()
     const runner = await world.running(id)
@@ -78,7 +78,7 @@ describe('a message to an agent', () => {
     expect(messages.map((message) => message.direction)).toEqual(['in', 'out'])
   })
 
-  it('cannot be sent to, or read from, the agent of another user', async () => {
+  it('[I2-TOK-02] cannot be sent to, or read from, the agent of another user', async () => {
     const world = await CoreWorld.open()
     const id = await world.team('news', 'alice')
     const bob = userCalled('bob')

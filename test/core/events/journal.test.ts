@@ -23,7 +23,7 @@ function follow(world: CoreWorld, input: object, caller?: Caller) {
 }
 
 describe('the journal', () => {
-  it('is followed in order, without a gap, from any position', async () => {
+  it('[I2-JRN-01] is followed in order, without a gap, from any position', async () => {
     const world = await CoreWorld.open()
     await world.team('a')
     const items = follow(world, { after: 0 })

@@ -25,7 +25,7 @@ describe('an agent that is started', () => {
     expect(await world.ask('start', id, true)).toMatchObject({ state: 'RUNNING', pid: 1000, restarts: 0 })
   })
 
-  it('has one run however often it is started', async () => {
+  it('[I2-SUP-01] has one run however often it is started', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     await Promise.all(Array.from({ length: 100 }, () => world.ask('start', id, true)))
@@ -44,7 +44,7 @@ describe('an agent that is started', () => {
 })
 
 describe('an agent that dies', () => {
-  it('[F02] comes back at once, then after 1, 2 seconds, and is FATAL at its fourth death before RUNNING', async () => {
+  it('[part of F02] [I2-SUP-02] comes back at once, then after 1, 2 seconds, and is FATAL at its fourth death before RUNNING', async () => {
     const world = await Supervised.open()
     const id = await world.agent()
     await world.ask('start', id)
@@ -64,7 +64,7 @@ describe('an agent that dies', () => {
     expect(await world.life(id)).toMatchObject({ restarts: 0, deaths: 0, earlyDeaths: 0 })
   })
 
-  it('[F11] waits on the monotonic clock, wherever the wall clock jumps', async () => {
+  it('[part of F11] waits on the monotonic clock, wherever the wall clock jumps', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     await world.ask('start', id, true)
@@ -102,7 +102,7 @@ describe('an agent that dies', () => {
 })
 
 describe('an agent that is stopped', () => {
-  it('is STOPPED after its run has ended, and stopping it again succeeds', async () => {
+  it('[I2-SUP-01] is STOPPED after its run has ended, and stopping it again succeeds', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     await world.ask('start', id, true)
@@ -132,7 +132,7 @@ describe('an agent that is stopped', () => {
     expect(await world.life(id)).toMatchObject({ state: 'STOPPED', retryAt: null })
   })
 
-  it('[F08] ends as the last accepted command says, with never two live copies', async () => {
+  it('[part of F08] ends as the last accepted command says, with never two live copies', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     const commands = Array.from({ length: 100 }, (_, index) => (['start', 'stop', 'restart'] as const)[index % 3] ?? 'start')
@@ -148,7 +148,7 @@ describe('an agent that is stopped', () => {
     expect((await world.store.read.runs.get(life.runId ?? ''))?.start).toBe(life.start)
   })
 
-  it('is gone with everything when it is deleted while it runs [F24]', async () => {
+  it('is gone with everything when it is deleted while it runs [part of F24]', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     await world.ask('start', id, true)
@@ -160,7 +160,7 @@ describe('an agent that is stopped', () => {
 })
 
 describe('after Regent was killed', () => {
-  it('[P1] the same runs go on', async () => {
+  it('[part of P1] the same runs go on', async () => {
     const world = await Supervised.open()
     const ids = await Promise.all(Array.from({ length: 20 }, () => world.agent({ startsecs: 0 })))
     for (const id of ids) await world.ask('start', id, true)
@@ -171,7 +171,7 @@ describe('after Regent was killed', () => {
     expect(world.runtime.alive).toHaveLength(19)
   })
 
-  it('[P2] a start that was accepted and not begun is begun, under the same run', async () => {
+  it('[part of P2] a start that was accepted and not begun is begun, under the same run', async () => {
     const world = await Supervised.open()
     const id = await world.agent({ startsecs: 0 })
     world.supervisor.close()

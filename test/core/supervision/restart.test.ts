@@ -43,7 +43,7 @@ describe('what follows a death', () => {
     expect(judge({ life: life('RUNNING', 3), policy: quick, exit: failed, livedMs: 20, random: 0.5 }).deaths).toBe(4)
   })
 
-  it('gives up at once on 126 and 127, whatever the policy', () => {
+  it('[I2-SUP-02] gives up at once on 126 and 127, whatever the policy', () => {
     for (const code of [126, 127])
       expect(
         judge({ life: life('STARTING'), policy: always, exit: { kind: 'exited', code, at: 0 }, livedMs: 5, random: 0.5 }).verdict.to,
@@ -57,7 +57,7 @@ describe('what follows a death', () => {
     ['on-failure', { kind: 'signalled', signal: 'SIGSEGV', code: 139, at: 0 }, 'BACKOFF'],
     ['on-failure', { kind: 'lost', reason: 'reboot', at: 0 }, 'BACKOFF'],
     ['always', { kind: 'exited', code: 0, at: 0 }, 'BACKOFF'],
-  ] as const)('with restart %s, %o leads to %s', (restart, exit, to) => {
+  ] as const)('[I2-SUP-02] with restart %s, %o leads to %s', (restart, exit, to) => {
     for (const state of ['STARTING', 'RUNNING'] as const)
       expect(judge({ life: life(state), policy: policy.parse({ restart }), exit, livedMs: 10, random: 0.5 }).verdict.to).toBe(to)
   })

@@ -3,7 +3,7 @@ import { runStates } from '../../../src/contract/states.ts'
 import { legalMoves, moveTo } from '../../../src/core/supervision/states.ts'
 
 describe('the state table', () => {
-  it('allows exactly the moves it lists', () => {
+  it('[I2-SUP-01] allows exactly the moves it lists', () => {
     for (const from of runStates) {
       for (const to of runStates) {
         if (legalMoves[from].includes(to)) expect(moveTo(from, to, 'test', 1)).toMatchObject({ from, to })
