@@ -9,7 +9,7 @@ import { createTerminal, type Terminal } from './output/terminal.ts'
 export interface Cli {
   readonly context: CliContext
   readonly terminal: Terminal
-  /** Aborted by the first Ctrl-C; the second ends the process. */
+  /** Aborted by the first Ctrl-C; the second ends the process. Until somebody has asked for it, the first one does. */
   readonly signal: AbortSignal
   /** Options that every verb knows: home, project, url, token-file. */
   readonly flags: () => Flags
@@ -28,11 +28,7 @@ export interface Cli {
 
 export function createCli(context: CliContext, flags: () => Flags): Cli {
   const terminal = createTerminal(context.env)
-  const interrupt = new AbortController()
-  process.once('SIGINT', () => {
-    interrupt.abort(new DOMException('interrupted', 'AbortError'))
-    process.once('SIGINT', () => process.exit(130))
-  })
+  let interrupt: AbortController | undefined
   const endpoint = async (): Promise<Endpoint> => {
     const home = await context.locateHome(flags())
     return findServer({ home, url: flags().url || context.env.REGENT_URL, token: await tokenOf(context, flags()) })
@@ -40,7 +36,10 @@ export function createCli(context: CliContext, flags: () => Flags): Cli {
   return {
     context,
     terminal,
-    signal: interrupt.signal,
+    get signal() {
+      interrupt ??= interruptible()
+      return interrupt.signal
+    },
     flags,
     endpoint,
     client: async () => createClient({ ...(await endpoint()), relocate: () => endpoint().catch(() => undefined) }),
@@ -51,6 +50,15 @@ export function createCli(context: CliContext, flags: () => Flags): Cli {
     note: (text) => terminal.err(text),
     exitCode: 0,
   }
+}
+
+function interruptible(): AbortController {
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => {
+    interrupt.abort(new DOMException('interrupted', 'AbortError'))
+    process.once('SIGINT', () => process.exit(130))
+  })
+  return interrupt
 }
 
 async function tokenOf(context: CliContext, flags: Flags): Promise<string | undefined> {

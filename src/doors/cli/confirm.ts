@@ -7,8 +7,11 @@ export async function confirm(cli: Cli, question: string): Promise<boolean> {
     throw new RegentError('BAD_REQUEST', `${question} Nobody can be asked here`, { hint: 'add -y to say yes' })
   const { createInterface } = await import('node:readline/promises')
   const lines = createInterface({ input: process.stdin, output: process.stderr })
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  const closed = new Promise<string>((resolve) => lines.on('close', () => resolve('')))
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `, { signal: cli.signal })).trim())
+    const answer = await Promise.race([lines.question(`${question} [y/N] `, { signal: cli.signal }), closed])
+    return /^y(es)?$/i.test(answer.trim())
   } finally {
     lines.close()
   }

@@ -6,7 +6,7 @@ export interface Lines {
   next(question: string, signal?: AbortSignal): Promise<string | undefined>
   /** Prints without breaking the question that stands on the screen. */
   write(text: string): void
-  /** Ctrl-C on a terminal. */
+  /** Ctrl-C on a terminal; until there is a listener it ends the input. */
   onInterrupt(listener: () => void): void
   readonly isTerminal: boolean
   close(): void
@@ -23,6 +23,8 @@ export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream
   const unread: string[] = []
   const waiters: Waiter[] = []
   let isOver = false
+  let interrupted = () => reader.close()
+  reader.on('SIGINT', () => interrupted())
   const ask = () => {
     const waiter = waiters.at(-1)
     if (!waiter || !isTerminal) return
@@ -66,7 +68,9 @@ export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream
       output.write(isAsking ? `\r\x1b[K${text}` : text)
       if (isAsking) reader.prompt(true)
     },
-    onInterrupt: (listener) => void reader.on('SIGINT', listener),
+    onInterrupt(listener) {
+      interrupted = listener
+    },
     close: () => reader.close(),
   }
 }

@@ -5,26 +5,26 @@ import { RegentError } from '../../../kernel/errors.ts'
 import { nearest } from '../../../kernel/nearest.ts'
 import type { Cli } from '../cli.ts'
 import { eventText } from '../event-text.ts'
-import { collect, countOption } from '../options.ts'
+import { collect, countOption, withFormat } from '../options.ts'
+import { type FormatOptions, formatOf } from '../output/format.ts'
 import { about } from '../targets.ts'
 
-interface Options {
+interface Options extends FormatOptions {
   follow?: boolean
   agent?: string
   type?: string[]
   since?: number
   tail: number
-  json?: boolean
 }
 
 export function configure(command: Command, cli: Cli): void {
-  command
+  withFormat(command, ['table', 'json'])
     .option('-f, --follow', 'go on with what happens from now on')
     .option('--agent <AGENT>', 'only of this agent')
     .option('--type <TYPE>', 'only of this type, such as run.exited or run.*; may be given several times', collect)
     .option('--since <N>', 'what came after event number N', countOption)
     .option('-n, --tail <N>', 'without --since: the last N', countOption, 50)
-    .option('--json', 'one JSON object a line')
+    .addHelpText('after', '\n-o json prints one object a line.')
     .action(async (options: Options) => {
       const client = await cli.client()
       await about(client, options.agent ?? '', () => show(cli, client, options))
@@ -34,7 +34,8 @@ export function configure(command: Command, cli: Cli): void {
 async function show(cli: Cli, client: Client, options: Options): Promise<void> {
   const types = options.type?.flatMap((text) => text.split(',')).flatMap(typesOf)
   const filter = { ...(options.agent ? { agent: options.agent } : {}), ...(types ? { types } : {}) }
-  const print = (event: EventView) => cli.terminal.out(options.json ? JSON.stringify(event) : eventText(event, cli.terminal))
+  const isJson = formatOf(options) === 'json'
+  const print = (event: EventView) => cli.terminal.out(isJson ? JSON.stringify(event) : eventText(event, cli.terminal))
   let { after, newest } = await startOf(cli, client, options)
   let shown: EventView[] = []
   for (;;) {

@@ -2,27 +2,27 @@ import type { Command } from 'commander'
 import type { Client } from '../../../client/client.ts'
 import { widest } from '../agents.ts'
 import type { Cli } from '../cli.ts'
-import { countOption } from '../options.ts'
+import { countOption, withFormat } from '../options.ts'
+import { type FormatOptions, formatOf } from '../output/format.ts'
 import type { Colour } from '../output/terminal.ts'
 import { cleanLines, timeOf } from '../output/text.ts'
 import { about, resolveTargets, type Target } from '../targets.ts'
 
-interface Options {
+interface Options extends FormatOptions {
   follow?: boolean
   tail: number
   timestamps?: boolean
-  json?: boolean
 }
 
 const colours: readonly Colour[] = ['cyan', 'magenta', 'green', 'yellow', 'blue']
 
 export function configure(command: Command, cli: Cli): void {
-  command
+  withFormat(command, ['table', 'json'])
     .argument('<AGENT...>', 'names, owner/name, ids, globs, or all')
     .option('-f, --follow', 'go on with what is printed from now on')
     .option('-n, --tail <N>', 'only the last N lines', countOption, 100)
     .option('-t, --timestamps', 'when a line was printed, where that is known')
-    .option('--json', 'one JSON object a line')
+    .addHelpText('after', '\n-o json prints one object a line.')
     .action(async (words: string[], options: Options) => {
       const client = await cli.client()
       const targets = await resolveTargets(client, words)
@@ -40,11 +40,12 @@ function prefixOf(cli: Cli, { name }: Target, width: number, index: number): str
 }
 
 async function follow(cli: Cli, client: Client, target: Target, options: Options, prefix: string): Promise<void> {
-  const { tail, follow: isFollowing = false, timestamps, json } = options
+  const { tail, follow: isFollowing = false, timestamps } = options
+  const isJson = formatOf(options) === 'json'
   const { terminal, signal } = cli
   await about(client, target.ref, async () => {
     for await (const line of client.open('agents.logs', { agent: target.ref, tail, follow: isFollowing }, { signal })) {
-      if (json) {
+      if (isJson) {
         terminal.out(JSON.stringify({ agent: target.name, ...line }))
         continue
       }

@@ -47,11 +47,33 @@ async function send(cli: Cli, client: Client, agent: string, content: string, op
   }
   // The same id again: no second message, only the wait for its reply.
   const waiting = client.call('messages.send', { ...input, wait, ...(timeout === undefined ? {} : { timeout }) }, { signal: cli.signal })
-  const { reply } = await withProgress(cli, `waiting for ${message.agent}`, waiting)
+  const { reply } = await withProgress(cli, `waiting for ${message.agent}`, tellingApprovals(cli, client, message, waiting))
   if (!reply)
     throw new RegentError('UPSTREAM', `${message.agent} ended its work without a reply`, { hint: `regent events --agent ${message.agent}` })
   if (format === 'table') cli.terminal.out(contentText(reply))
   else await printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', reply)
+}
+
+/** Nobody should stare at a spinner while the agent waits for them. */
+async function tellingApprovals<T>(cli: Cli, client: Client, message: MessageView, work: Promise<T>): Promise<T> {
+  if (!cli.terminal.isInteractive) return work
+  const over = new AbortController()
+  const signal = AbortSignal.any([cli.signal, over.signal])
+  const watching = (async () => {
+    for await (const item of client.open('events.stream', { agent: message.agent_id, types: ['approval.requested'] }, { signal })) {
+      if (item.kind !== 'event') continue
+      const { id, server, tool } = item.event.data
+      cli.note(
+        `\n${message.agent} asks to run ${String(server)}.${String(tool)}: regent approve ${String(id).slice(0, 8)}, or regent reject`,
+      )
+    }
+  })()
+  watching.catch(() => {}) // The wait itself tells what is wrong.
+  try {
+    return await work
+  } finally {
+    over.abort()
+  }
 }
 
 /** A message to an agent that does not run is kept; whoever sent it should know. */

@@ -1,15 +1,19 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.ts'
+import { withFormat } from '../options.ts'
+import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 
 export function configure(command: Command, cli: Cli): void {
-  command.option('--json', 'as JSON').action(async ({ json }: { json?: boolean }) => {
+  withFormat(command, ['table', 'json', 'yaml']).action(async (options: FormatOptions) => {
+    const format = formatOf(options)
     const version = await cli.context.version()
     const server = await cli
       .client()
       .then((client) => client.call('system.status', {}, { signal: cli.signal }))
       .then((status) => status.version)
       .catch(() => null)
-    if (json) return cli.terminal.out(JSON.stringify({ version, node: process.versions.node, server }))
+    if (format !== 'table')
+      return printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', { version, node: process.versions.node, server })
     cli.terminal.out(`regent ${version} (Node.js ${process.versions.node})`)
     cli.terminal.out(server === null ? 'no server is running' : `server ${server}`)
   })
