@@ -81,7 +81,7 @@ describe('the agent manager as its README prints it', () => {
     expect(await curl(regent, 'http://localhost:8080/agents?username=a_b')).toMatchObject({ body: [{ agent: 'a_b/crypto_trader' }] })
   })
 
-  it('[S0-31] writes what agents print to the log of their user', async () => {
+  it('[part of S0-31] writes what agents print to the log of their user', async () => {
     const regent = await Regent.start()
     await curl(regent, ...create(cryptoTrader({ backend: 'memory', channel_name: 'c' })))
     await curl(regent, '-X', 'POST', `${named}/start?username=alice`)

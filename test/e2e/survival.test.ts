@@ -41,7 +41,7 @@ describe('kill -9 of Regent', () => {
     await until(() => !alive(before?.pid ?? 0), 'the end of the ticker')
   })
 
-  it('[I2-E2E-01] [part of P2] while three agents run, one in an answer, one waiting for a yes: same pids, one answer, the yes still counts', async () => {
+  it('[I2-E2E-01] [I2-APR-03] [part of P2] while three agents run, one in an answer, one waiting for a yes: same pids, one answer, the yes still counts', async () => {
     const regent = await Regent.start()
     await teams(regent, ['calm', 'busy', 'asking'])
     const busy = (await regent.post('/api/v1/agents/busy/messages', { content: 'sleep 3000' })).body.message as { id: string }

@@ -36,7 +36,7 @@ const hostileTexts = [
 ]
 
 describe('an agent file', () => {
-  it('stands where it is promised, for its user alone, with its program section [S0-29]', async () => {
+  it('stands where it is promised, for its user alone, with its program section [part of S0-29]', async () => {
     const { project, root } = await site()
     const file = await project.write(team())
     expect(file).toBe(join(root, 'agents/ann/agents/finder_agent.mjs'))

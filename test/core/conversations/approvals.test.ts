@@ -3,7 +3,7 @@ import { CoreWorld, userCalled } from '../../helpers/core-world.ts'
 import { until } from '../../helpers/until.ts'
 
 describe('an approval', () => {
-  it('is listed, takes the first answer that the runner accepts, and is closed then', async () => {
+  it('[I2-APR-01] is listed, takes the first answer that the runner accepts, and is closed then', async () => {
     const world = await CoreWorld.open()
     const runner = await world.running(await world.team())
     const id = await runner.asks('fetch')
