@@ -7,7 +7,7 @@ import { isObject, tryParse } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Models } from '../ports/model.ts'
 import type { ToolServers } from '../ports/tool-server.ts'
-import type { TeamSpec } from './definition.ts'
+import { secretsIn, type TeamSpec } from './definition.ts'
 import { createLog, redactor } from './log.ts'
 import type { RunnerOptions } from './runner.ts'
 
@@ -44,7 +44,7 @@ export function surroundings(name: string): Surroundings {
   loadDotEnv()
   const env: Environment = process.env
   const secrets = readSecrets(env)
-  const redact = redactor([...Object.values(secrets), ...KEY_VARIABLES.flatMap((variable) => env[variable] ?? [])])
+  const keys = KEY_VARIABLES.flatMap((variable) => env[variable] ?? [])
   const runDir = env[runnerVariables.runDir] ?? null
   const standalone = runDir === null
   const input = inputKind()
@@ -54,8 +54,9 @@ export function surroundings(name: string): Surroundings {
     interactive,
     readable: standalone && input !== 'none',
     secrets,
-    redact,
+    redact: redactor([...Object.values(secrets), ...keys]),
     runnerOptions(spec, onRefused) {
+      const redact = redactor([...Object.values(secrets), ...keys, ...secretsIn(spec.config)])
       const logger = logOf(name, spec, env, redact)
       return {
         spec,

@@ -32,6 +32,16 @@ export function readTeam(input: TeamInput, secrets: Readonly<Record<string, stri
   return { name: parse(z.string().min(1).max(200), input.name, 'name'), subagents, config, missingSecrets: [...missing] }
 }
 
+const secretName = /key|token|secret|passw|authorization|cookie|credential/i
+
+/** The texts in a configuration that stand under the name of a secret, to be masked wherever something is said. */
+export function secretsIn(config: unknown): string[] {
+  if (!isObject(config) && !Array.isArray(config)) return []
+  return Object.entries(config).flatMap(([name, value]: [string, unknown]) =>
+    typeof value === 'string' ? (secretName.test(name) ? [value] : []) : secretsIn(value),
+  )
+}
+
 function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data

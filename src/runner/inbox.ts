@@ -28,8 +28,9 @@ export type WorkNews =
   | { readonly what: 'again'; readonly id: string; readonly reason: string; readonly limited: boolean; readonly waitMs: number }
 
 const TRIES = 5
-/** Messages held at once; what comes after them waits with the sender. */
-const FULL = 200
+/** Messages held at once, and their characters; what comes after them waits with the sender. */
+const MOST_MESSAGES = 200
+const MOST_CHARS = 8_000_000
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 300_000
 
@@ -48,7 +49,7 @@ export class Inbox {
   /** Resolves, in the order of the calls, when the inbox is not full. */
   room(): Promise<void> {
     this.#turn = this.#turn.then(async () => {
-      while (this.#options.journal.state.inbox.size >= FULL) {
+      while (isFull(this.#options.journal.state.inbox.values())) {
         await new Promise<void>((done) => {
           this.#roomMade = done
         })
@@ -172,6 +173,16 @@ export class Inbox {
     this.#options.onWork({ what: 'again', id, reason: describe(error), limited, waitMs })
     await this.#options.clock.sleep(waitMs, signal).catch(() => undefined)
   }
+}
+
+function isFull(inbox: Iterable<Held>): boolean {
+  let messages = 0
+  let chars = 0
+  for (const { message } of inbox) {
+    messages++
+    chars += message.content.length
+  }
+  return messages >= MOST_MESSAGES || chars >= MOST_CHARS
 }
 
 /** Statuses of a provider's refusal that may pass; the other 4xx (a wrong key, an unknown model) stay. */

@@ -25,6 +25,7 @@ export interface JournalOptions {
 }
 
 const COMPACT_BYTES = 4 * 1024 * 1024
+const CLOSE_MS = 1_000
 
 /**
  * The runner's memory: a file of JSON lines, appended and synced in groups. `state` changes at once; what is said of it to anybody
@@ -64,6 +65,7 @@ export class Journal {
     await rm(`${path}.new`, { force: true })
     const { state, size } = await readJournal(path, options.logger)
     const journal = new Journal(options, state, await open(path, 'a', 0o600), size, release)
+    if (size === 0) await syncFolder(options.dir)
     if (size > journal.#compactAt) await journal.#compact(options.dir)
     return journal
   }
@@ -93,12 +95,12 @@ export class Journal {
     this.#listeners.add(listener)
   }
 
-  /** Writes what is queued; gives up on a disk that refuses. */
+  /** Writes what is queued. A disk that still refuses is given up: what waits for it then waits for ever, since nothing was kept. */
   async close(): Promise<void> {
-    const last = this.append()
-    const givenUp = this.#options.clock.after(1_000, () => this.#closing.abort())
-    await last
-    givenUp()
+    const cancel = this.#options.clock.after(CLOSE_MS, () => this.#closing.abort())
+    const givenUp = new Promise<void>((over) => this.#closing.signal.addEventListener('abort', () => over(), { once: true }))
+    await Promise.race([this.append(), givenUp])
+    cancel()
     await this.#file?.close()
     this.#file = null
     await this.#release()
@@ -117,7 +119,7 @@ export class Journal {
       const seq = this.state.seq
       this.#queue = []
       this.#waiting = []
-      await this.#write(lines)
+      if (!(await this.#write(lines))) return
       this.durableSeq = seq
       for (const done of waiting) done()
       for (const listener of this.#listeners) listener()
@@ -127,8 +129,9 @@ export class Journal {
     this.#flushing = null
   }
 
-  async #write(lines: readonly Entry[][]): Promise<void> {
-    if (lines.length === 0) return
+  /** False when it was given up. */
+  async #write(lines: readonly Entry[][]): Promise<boolean> {
+    if (lines.length === 0) return true
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
     for (let attempt = 0; this.#file; attempt++) {
       try {
@@ -136,12 +139,13 @@ export class Journal {
         await this.#file.datasync()
         this.#size += bytes.length
         if (attempt > 0) this.#options.onTrouble?.(null)
-        return
+        return true
       } catch (error) {
         await this.#refused(error, attempt)
-        if (this.#closing.signal.aborted) return
+        if (this.#closing.signal.aborted) return false
       }
     }
+    return true
   }
 
   /** Cuts off what was half written, so that the next try does not stand behind a torn line. */
@@ -165,21 +169,23 @@ export class Journal {
         .join('\n')}\n`,
     )
     try {
-      const file = await open(`${path}.new`, 'w', 0o600)
+      await rm(`${path}.new`, { force: true })
+      const file = await open(`${path}.new`, 'ax', 0o600)
       try {
         await file.appendFile(bytes)
         await file.datasync()
-      } finally {
+        await rename(`${path}.new`, path)
+      } catch (error) {
         await file.close()
+        throw error
       }
-      await rename(`${path}.new`, path)
-      await syncFolder(dir)
-      const next = await open(path, 'a', 0o600)
-      await this.#file?.close()
-      this.#file = next
+      const old = this.#file
+      this.#file = file
       this.#size = bytes.length
+      await old?.close()
+      await syncFolder(dir)
     } catch (error) {
-      this.#options.logger.warn({ reason: reasonOf(error) }, 'the journal could not be compacted; it stays as it is')
+      this.#options.logger.warn({ reason: reasonOf(error) }, 'the journal could not be compacted well; it goes on as it is')
     }
     this.#compactAt = Math.max(this.#options.compactBytes ?? COMPACT_BYTES, this.#size * 2)
   }

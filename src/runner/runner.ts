@@ -199,6 +199,7 @@ export class Runner {
     if (frame.type === 'message') {
       const { id, conversation, sender, content, metadata } = frame
       await this.#inbox.room()
+      if (this.#stopping.signal.aborted) return
       await this.#inbox.take({ id, conversation, sender, content, metadata })
       this.#link?.tell({ type: 'accepted', message_id: id })
       return

@@ -87,16 +87,25 @@ describe('a tool that seeks to be confirmed', () => {
   it.each([
     ['reject', rejected, 0],
     ['confirm', page, 1],
-  ] as const)('takes its default, %s, when its time is over [I2-APR-02]', async (otherwise, result, calls) => {
-    const { tools, start } = setup({ seek_confirm: true, time_to_confirm: 150, default: otherwise })
-    const runner = await start()
-    const begun = performance.now()
-    await say(runner, 'go')
-    expect(performance.now() - begun).toBeGreaterThan(149)
-    expect(resultOf(runner)).toEqual(result)
-    expect(tools.calls).toHaveLength(calls)
-    expect(bodies(runner)).toContainEqual(expect.objectContaining({ kind: 'approval_closed', confirmed: calls === 1, by: 'timeout' }))
-  })
+  ] as const)(
+    'takes its default, %s, when its time is over; a later answer changes nothing [I2-APR-02] [F77]',
+    async (otherwise, result, calls) => {
+      const { tools, start } = setup({ seek_confirm: true, time_to_confirm: 150, default: otherwise })
+      const runner = await start()
+      const begun = performance.now()
+      await say(runner, 'go')
+      expect(performance.now() - begun).toBeGreaterThan(149)
+      expect(resultOf(runner)).toEqual(result)
+      expect(tools.calls).toHaveLength(calls)
+      const closed = bodies(runner).filter((body) => body.kind === 'approval_closed')
+      expect(closed).toMatchObject([{ confirmed: calls === 1, by: 'timeout' }])
+      expect(await runner.approvals.answer(closed[0]?.id ?? '', calls === 0, 'ann', 'test')).toMatchObject({
+        outcome: 'late',
+        by: 'timeout',
+      })
+      expect(tools.calls).toHaveLength(calls)
+    },
+  )
 
   it('takes its default at once where nobody can be asked', async () => {
     const { tools, start } = setup({ seek_confirm: true, default: 'confirm' }, { terminal: false })

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { teamConfig } from '../../src/contract/team.ts'
 import { BrokerProbe, brokerOf, wantsNoTlsCheck } from '../../src/runner/broker-probe.ts'
 import { Conditions } from '../../src/runner/conditions.ts'
-import { readTeam } from '../../src/runner/definition.ts'
+import { readTeam, secretsIn } from '../../src/runner/definition.ts'
 import { createLog, type LogSettings, redactor } from '../../src/runner/log.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { quickClock } from '../helpers/team-runner.ts'
@@ -32,6 +32,14 @@ describe('a definition', () => {
     const spec = readTeam({ name: 'crew', subagents: [{ name: 'a', instruction: 'i' }, { instruction: 'nameless' }], config: {} }, {})
     expect(spec.subagents).toEqual([{ name: 'a', instruction: 'i', servers: [], model: 'haiku' }])
     expect(spec.config.default_model).toBe('haiku')
+  })
+
+  it('tells its secrets apart, so that they can be masked', () => {
+    const config = {
+      anthropic: { api_key: 'sk-1' },
+      mcp: { servers: { s: { env: { X_TOKEN: 't-1', HOME: '/h' }, headers: { Authorization: 'b-1' } } } },
+    }
+    expect(secretsIn(config)).toEqual(['sk-1', 't-1', 'b-1'])
   })
 
   it('is refused with the field that is wrong', () => {

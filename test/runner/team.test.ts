@@ -101,6 +101,23 @@ describe('a team at work', () => {
     expect(finalOf(runner, id)?.content).toBe('synthesise done')
   })
 
+  it('hands the message on as it is when plans have nothing to do and are not complete', async () => {
+    const models = fakeModels((request) => (request.purpose === 'plan' ? '{"steps":[],"is_complete":false}' : `${request.purpose} done`))
+    const runner = await startRunner({ models, subagents: [finder] })
+    await say(runner, 'go on')
+    expect(models.asked.map((request) => request.purpose)).toEqual(['plan', 'plan', 'work', 'synthesise'])
+    expect(lastText(models.asked[1] ?? fail())).toContain('there was no step to do')
+  })
+
+  it('answers by itself what needs none of the team', async () => {
+    const models = fakeModels((request) => (request.purpose === 'plan' ? planDone : 'you are welcome'))
+    const runner = await startRunner({ models, subagents: [finder] })
+    const id = await say(runner, 'thank you')
+    expect(models.asked.map((request) => request.purpose)).toEqual(['plan', 'synthesise'])
+    expect(lastText(models.asked[1] ?? fail())).toBe('thank you')
+    expect(finalOf(runner, id)?.content).toBe('you are welcome')
+  })
+
   it('answers by itself without subagents', async () => {
     const models = fakeModels(() => 'hello yourself')
     const runner = await startRunner({ models, subagents: [], config: { default_model: 'big' } })
