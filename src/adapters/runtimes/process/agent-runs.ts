@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemCode } from '../../../kernel/errors.ts'
 import { checkId } from './handle.ts'
 import { KEPT_RUNS, type Settings } from './options.ts'
 import { RunDirectory } from './run-directory.ts'
@@ -19,6 +20,10 @@ export class AgentRuns {
 
   constructor(settings: Settings) {
     this.#settings = settings
+  }
+
+  #directory(runId: string): RunDirectory {
+    return new RunDirectory(join(this.#settings.dir, runId))
   }
 
   dirOf(agentId: string): string {
@@ -50,26 +55,34 @@ export class AgentRuns {
 
   /** Where the log files of a run are now. */
   logDir(run: AgentRun): string {
-    const directory = new RunDirectory(this.#settings.dir, run.runId)
+    const directory = this.#directory(run.runId)
     return existsSync(directory.path) ? directory.path : run.path
   }
 
   /** When its main process ended, if that is on record. */
   endOf(run: AgentRun): { readonly at: number } | undefined {
-    return new RunDirectory(this.#settings.dir, run.runId).exitCode()
+    return new RunDirectory(this.logDir(run)).exitCode()
   }
 
-  /** Nobody can print to it any more and all of its output is in the log. A removed run has ended too. */
+  /** Nobody can print to it any more and all of its output is in the log. */
   outputEnded(run: AgentRun): boolean {
-    const dir = this.logDir(run)
-    return dir === run.path || existsSync(join(dir, 'output.end'))
+    return existsSync(join(this.logDir(run), 'output.end'))
   }
 
-  /** Moves a run's log out of its directory, which is about to go. */
+  /**
+   * Takes the directory of a finished run in its place here and leaves only its log. Its pump goes on there, should somebody
+   * still hold its output.
+   */
   keepLog(agentId: string, directory: RunDirectory): void {
     const run = this.of(agentId).find(({ runId }) => runId === directory.runId)
     if (!run || !existsSync(directory.path)) return
-    for (const name of readdirSync(directory.path)) if (logName.test(name)) renameSync(directory.file(name), join(run.path, name))
+    directory.forgetRecords()
+    try {
+      renameSync(directory.path, run.path)
+    } catch (error) {
+      if (systemCode(error) !== 'EXDEV') throw error
+      cpSync(directory.path, run.path, { recursive: true })
+    }
   }
 
   /**
@@ -88,7 +101,7 @@ export class AgentRuns {
       }
     }
     for (const run of finished.slice(KEPT_RUNS)) {
-      new RunDirectory(this.#settings.dir, run.runId).remove()
+      this.#directory(run.runId).remove()
       rmSync(run.path, { recursive: true, force: true })
     }
   }

@@ -7,7 +7,7 @@ import type { RunSpec } from '../../../ports/runtime.ts'
 import { handoverOf } from './environment.ts'
 import type { RunWatch } from './exits.ts'
 import { bootId } from './identity.ts'
-import { OPEN_FILES, type Settings, WRAPPER_PATH } from './options.ts'
+import { type Settings, WRAPPER_PATH } from './options.ts'
 import { onLinux } from './proc.ts'
 import type { RunDirectory } from './run-directory.ts'
 
@@ -72,7 +72,7 @@ function spawnWrapper(settings: Settings, watch: RunWatch, directory: RunDirecto
     const environment = unnamedFile(directory, content)
     try {
       const { maxBytes, keep } = settings.logs
-      const numbers = [maxBytes, keep, spec.limits.open_files ?? OPEN_FILES, spec.reapOnExit ? 1 : 0].map(String)
+      const numbers = [maxBytes, keep, spec.limits.open_files ?? 'any', spec.reapOnExit ? 1 : 0].map(String)
       const own = [
         join(library, 'run-wrapper.sh'),
         directory.path,

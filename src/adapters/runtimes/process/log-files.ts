@@ -1,11 +1,12 @@
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, read, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { systemCode } from '../../../kernel/errors.ts'
 
 /** One open log file; its inode stays its own while it is open, whatever rotation calls it. */
 export interface LogFile {
   readonly inode: bigint
-  readonly handle: FileHandle
+  readonly descriptor: number
 }
 
 /** A place in the files of one run, and how many lines follow it. */
@@ -17,36 +18,48 @@ export interface Position {
 
 const BLOCK = 64 * 1024
 const NEWLINE = 10
+/** A flood of very small files may outrun us; then one may be missed. */
+const ATTEMPTS = 100
 
 /** The kept files of a run, oldest first, none missed and none twice although they may be rotated meanwhile. */
-export async function openLog(dir: string): Promise<LogFile[]> {
-  for (let attempt = 0; ; attempt += 1) {
-    const files: LogFile[] = []
-    for (const name of await logNames(dir)) {
-      const file = await openFile(join(dir, name))
-      // Upwards a rotation can only show the same file again.
-      if (file && files.some(({ inode }) => inode === file.inode)) await file.handle.close()
-      else if (file) files.push(file)
-    }
-    const newest = await inodeOf(join(dir, 'output.log'))
-    if (newest === files[0]?.inode || attempt === 9) return files.reverse()
-    await closeAll(files)
+export function openLog(dir: string): LogFile[] {
+  for (let attempt = 1; ; attempt += 1) {
+    const files = openAll(dir)
+    // While the newest kept its name the others moved up by one at most, which `openAll` bears.
+    if (inodeOf(join(dir, 'output.log')) === files[0]?.inode || attempt === ATTEMPTS) return files.reverse()
+    closeAll(files)
   }
 }
 
-/** The inode of the file being written, undefined while there is none. */
-export async function inodeOf(path: string): Promise<bigint | undefined> {
-  try {
-    return (await stat(path, { bigint: true })).ino
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw error
+/** Newest first. Upwards in age a rotation can hide none, and shows one twice at worst. */
+function openAll(dir: string): LogFile[] {
+  const files: LogFile[] = []
+  const take = (name: string) => {
+    const file = openFile(join(dir, name))
+    if (file && files.some(({ inode }) => inode === file.inode)) closeAll([file])
+    else if (file) files.push(file)
   }
+  take('output.log')
+  const oldest = oldestIn(dir)
+  for (let age = 1; age <= oldest + 1; age += 1) take(`output.log.${age}`)
+  return files
 }
 
-export async function closeAll(files: readonly LogFile[]): Promise<void> {
-  for (const { handle } of files) await handle.close()
+/** The inode of the file of this name, undefined while there is none. */
+export function inodeOf(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino
 }
+
+export function closeAll(files: readonly LogFile[]): void {
+  for (const { descriptor } of files) closeSync(descriptor)
+}
+
+/** Reads up to a block; 0 bytes at the end. */
+export async function readAt(file: LogFile, into: Buffer, length: number, position: number): Promise<number> {
+  return (await readFrom(file.descriptor, into, 0, length, position)).bytesRead
+}
+
+const readFrom = promisify(read)
 
 /** Where the last `lines` lines begin, read backwards; a last line without newline counts. */
 export async function lastLines(files: readonly LogFile[], lines: number): Promise<Position> {
@@ -54,14 +67,13 @@ export async function lastLines(files: readonly LogFile[], lines: number): Promi
   let atEnd = true
   const block = Buffer.allocUnsafe(BLOCK)
   for (let file = files.length - 1; file >= 0; file -= 1) {
-    const handle = files[file]?.handle
-    if (!handle) continue
-    const { size } = await handle.stat()
+    const log = files[file]
+    if (!log) continue
+    const { size } = fstatSync(log.descriptor)
     if (lines === 0) return { file, offset: size, lines: 0 }
     for (let end = size; end > 0; end -= Math.min(end, BLOCK)) {
       const start = Math.max(0, end - BLOCK)
-      const { bytesRead } = await handle.read(block, 0, end - start, start)
-      let at = bytesRead - 1
+      let at = (await readAt(log, block, end - start, start)) - 1
       if (atEnd && block[at] === NEWLINE) at -= 1
       atEnd = false
       for (at = before(block, at); at >= 0; at = before(block, at - 1)) {
@@ -76,25 +88,21 @@ export async function lastLines(files: readonly LogFile[], lines: number): Promi
 /** The last newline at or before `at`; lastIndexOf would count a negative one from the end. */
 const before = (block: Buffer, at: number): number => (at < 0 ? -1 : block.lastIndexOf(NEWLINE, at))
 
-/** `output.log`, then its older ones by age. */
-async function logNames(dir: string): Promise<string[]> {
+function oldestIn(dir: string): number {
   try {
-    const names = (await readdir(dir)).filter((name) => /^output\.log(\.\d+)?$/.test(name))
-    const age = (name: string) => Number(name.slice('output.log.'.length))
-    return ['output.log', ...names.filter((name) => name !== 'output.log').sort((one, other) => age(one) - age(other))]
+    return Math.max(0, ...readdirSync(dir).map((name) => Number(/^output\.log\.(\d+)$/.exec(name)?.[1] ?? 0)))
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
+    if (systemCode(error) === 'ENOENT') return 0
     throw error
   }
 }
 
-async function openFile(path: string): Promise<LogFile | undefined> {
-  let handle: FileHandle
+function openFile(path: string): LogFile | undefined {
   try {
-    handle = await open(path, 'r')
+    const descriptor = openSync(path, 'r')
+    return { descriptor, inode: fstatSync(descriptor, { bigint: true }).ino }
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw error
   }
-  return { inode: (await handle.stat({ bigint: true })).ino, handle }
 }

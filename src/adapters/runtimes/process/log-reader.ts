@@ -4,7 +4,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { LogLine, LogQuery } from '../../../ports/runtime.ts'
 import type { AgentRun, AgentRuns } from './agent-runs.ts'
 import { Lines } from './lines.ts'
-import { closeAll, inodeOf, type LogFile, lastLines, openLog } from './log-files.ts'
+import { closeAll, inodeOf, type LogFile, lastLines, openLog, readAt } from './log-files.ts'
 
 const PIECE = 64 * 1024
 /** How long the output of a run is waited for after the next run began: somebody may hold its pipe for ever. */
@@ -63,7 +63,7 @@ async function firstRun(
   if (tail === undefined) return oldest && { run: oldest, tail }
   let missing = tail
   for (const run of all.reverse()) {
-    const files = await openLog(runs.logDir(run))
+    const files = openLog(runs.logDir(run))
     const { lines } = await lastLines(files, missing).finally(() => closeAll(files))
     if (lines >= missing) return { run, tail: missing }
     missing -= lines
@@ -113,12 +113,12 @@ class Follow {
 
 /** The bytes of one run from its last `tail` lines on, over rotations; `end` where a line ends although it has no newline. */
 async function* piecesOf(follow: Follow, tail: number | undefined): AsyncGenerator<Buffer | 'end'> {
-  const files = await openLog(follow.dir())
+  const files = openLog(follow.dir())
   try {
     let offset = 0
     if (tail !== undefined && files.length > 0) {
       const start = await lastLines(files, tail)
-      await closeAll(files.splice(0, start.file))
+      closeAll(files.splice(0, start.file))
       offset = start.offset
     }
     for (;;) {
@@ -127,14 +127,14 @@ async function* piecesOf(follow: Follow, tail: number | undefined): AsyncGenerat
         const [file] = files
         if (file) offset = yield* toEnd(file, offset)
         if (files.length <= 1) {
-          const { newer, gap } = await filesAfter(follow.dir(), file)
+          const { newer, gap } = filesAfter(follow.dir(), file)
           if (newer.length === 0) break
           files.push(...newer)
           // What was written before the rotation is complete now.
           if (file) yield* toEnd(file, offset)
           if (gap) yield 'end'
         }
-        if (file) await closeAll(files.splice(0, 1))
+        if (file) closeAll(files.splice(0, 1))
         offset = 0
       }
       if (ended) yield 'end'
@@ -142,15 +142,15 @@ async function* piecesOf(follow: Follow, tail: number | undefined): AsyncGenerat
       await follow.more()
     }
   } finally {
-    await closeAll(files)
+    closeAll(files)
   }
 }
 
 /** Returns where the file ends now. */
-async function* toEnd({ handle }: LogFile, offset: number): AsyncGenerator<Buffer, number> {
+async function* toEnd(file: LogFile, offset: number): AsyncGenerator<Buffer, number> {
   const piece = Buffer.allocUnsafe(PIECE)
   for (let at = offset; ; ) {
-    const { bytesRead } = await handle.read(piece, 0, PIECE, at)
+    const bytesRead = await readAt(file, piece, PIECE, at)
     if (bytesRead === 0) return at
     at += bytesRead
     yield piece.subarray(0, bytesRead)
@@ -158,12 +158,12 @@ async function* toEnd({ handle }: LogFile, offset: number): AsyncGenerator<Buffe
 }
 
 /** The files that were begun after this one; all that are kept, after a gap, when it is no longer among them. */
-async function filesAfter(dir: string, file: LogFile | undefined): Promise<{ newer: LogFile[]; gap: boolean }> {
-  const newest = await inodeOf(join(dir, 'output.log'))
+function filesAfter(dir: string, file: LogFile | undefined): { newer: LogFile[]; gap: boolean } {
+  const newest = inodeOf(join(dir, 'output.log'))
   if (newest === undefined || newest === file?.inode) return { newer: [], gap: false }
-  const all = await openLog(dir)
+  const all = openLog(dir)
   const at = all.findIndex(({ inode }) => inode === file?.inode)
-  await closeAll(all.slice(0, at + 1))
+  closeAll(all.slice(0, at + 1))
   return { newer: all.slice(at + 1), gap: at === -1 && file !== undefined }
 }
 

@@ -33,8 +33,6 @@ export interface Settings {
 
 /** How many finished runs of an agent keep their directory. */
 export const KEPT_RUNS = 20
-/** Open files of an agent that names no limit of its own. */
-export const OPEN_FILES = 4096
 /** What the wrapper finds its few tools in; never handed to the agent. */
 export const WRAPPER_PATH = '/usr/local/bin:/usr/bin:/bin:/run/current-system/sw/bin'
 

@@ -56,14 +56,14 @@ class ProcessRuntime implements Runtime {
 
   async reattach(handle: RunHandle): Promise<Run | undefined> {
     this.#refuseWhenClosed()
-    const directory = new RunDirectory(this.#settings.dir, runIdOf(handle))
+    const directory = this.#directory(runIdOf(handle))
     if (!directory.claimed() && !this.#opening.has(directory.runId)) return undefined
     return this.#once(directory.runId, () => this.#adopt(directory))
   }
 
   async list(): Promise<RunHandle[]> {
     return readdirSync(this.#settings.dir)
-      .filter((name) => isSafeId(name) && new RunDirectory(this.#settings.dir, name).claimed())
+      .filter((name) => isSafeId(name) && this.#directory(name).claimed())
       .map(handleOf)
   }
 
@@ -82,7 +82,7 @@ class ProcessRuntime implements Runtime {
     for (const { runId } of runs)
       if (this.#isLive(runId))
         throw new RegentError('ILLEGAL_STATE', `run ${runId} of this agent is still alive`, { hint: 'Stop the agent first.' })
-    for (const { runId } of runs) new RunDirectory(this.#settings.dir, runId).remove()
+    for (const { runId } of runs) this.#directory(runId).remove()
     rmSync(this.#runs.dirOf(agentId), { recursive: true, force: true })
   }
 
@@ -95,7 +95,7 @@ class ProcessRuntime implements Runtime {
   #once(runId: string, open: (directory: RunDirectory) => Promise<Run>): Promise<Run> {
     const live = this.#live.get(runId)
     if (live) return Promise.resolve(live)
-    const opening = this.#opening.get(runId) ?? open(new RunDirectory(this.#settings.dir, runId)).finally(() => this.#opening.delete(runId))
+    const opening = this.#opening.get(runId) ?? open(this.#directory(runId)).finally(() => this.#opening.delete(runId))
     this.#opening.set(runId, opening)
     return opening
   }
@@ -176,8 +176,12 @@ class ProcessRuntime implements Runtime {
   /** Also of runs that nobody has adopted yet. */
   #isLive(runId: string): boolean {
     if (this.#live.has(runId) || this.#opening.has(runId)) return true
-    const record = new RunDirectory(this.#settings.dir, runId).pid()
+    const record = this.#directory(runId).pid()
     return record !== undefined && isAlive(record)
+  }
+
+  #directory(runId: string): RunDirectory {
+    return new RunDirectory(join(this.#settings.dir, runId))
   }
 
   #refuseWhenClosed(): void {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { systemCode } from '../../../kernel/errors.ts'
 import { isObject, tryParse } from '../../../kernel/json.ts'
@@ -30,9 +30,9 @@ export class RunDirectory {
   readonly runId: string
   readonly path: string
 
-  constructor(dir: string, runId: string) {
-    this.runId = runId
-    this.path = join(dir, runId)
+  constructor(path: string) {
+    this.runId = basename(path)
+    this.path = path
   }
 
   file(name: string): string {
@@ -104,6 +104,11 @@ export class RunDirectory {
       this.remove()
     }
     return true
+  }
+
+  /** All that is known of a finished run but how it ended and what it printed. */
+  forgetRecords(): void {
+    for (const name of ['run.json', 'link.json', 'pid', 'lost', 'pipe']) rmSync(this.file(name), { force: true })
   }
 
   remove(): void {

@@ -53,7 +53,10 @@ exec 4<&-
   true > "$poke"
   cd "$cwd" || exit 126
   ulimit -c 0
-  ulimit -n "$files"
+  case $files in
+    any) ulimit -n 4096 2> /dev/null ;;
+    *) ulimit -n "$files" ;;
+  esac
   { echo 500 > /proc/self/oom_score_adj; } 2> /dev/null
   [ "$handover" = file ] && exec "$@" 4<&- 5>&- 6>&- 7>&- 8>&- 9>&-
   unset PATH PWD OLDPWD SHLVL

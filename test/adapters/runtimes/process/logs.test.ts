@@ -188,6 +188,27 @@ describe('the logs of an agent', () => {
     expect(readdirSync(join(home, 'runs')).filter((name) => !name.startsWith('.'))).toEqual([])
   })
 
+  it('still get what is printed after the removal, where somebody holds the output (F05)', async () => {
+    const home = runtimeHome()
+    const runtime = await openRuntime(home)
+    const go = join(home, 'go')
+    const spec = agentSpec('hold-stdout.sh', [go])
+    const run = await runtime.start(spec)
+    await run.exited
+    await until(async () => (await linesOf(runtime, spec.agentId)).length === 1, 'the early line')
+    const { lines } = followed(runtime, spec.agentId)
+    await run.remove()
+    expect(await runtime.list()).toEqual([])
+    writeFileSync(go, '')
+    await until(() => lines.length === 2, 'the late line')
+    expect(await linesOf(runtime, spec.agentId)).toEqual(['early', 'late'])
+    expect(readdirSync(join(home, 'agents', spec.agentId, 'runs', `00000001-${spec.runId}`)).sort()).toEqual([
+      'exit',
+      'output.end',
+      'output.log',
+    ])
+  })
+
   it('are bounded: twenty finished runs, and one share of log for all but the newest', async () => {
     const home = runtimeHome()
     const agentId = randomUUID()

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Run, RunSpec, Runtime } from '../../../../src/ports/runtime.ts'
@@ -191,7 +191,7 @@ describe('never a stranger (P3)', () => {
     const next = await openRuntime(home)
     const again = await next.reattach(run.handle)
     process.kill(pid, 'SIGKILL')
-    await until(() => !lives(pid), 'the agent to be gone')
+    await until(() => !existsSync(`/proc/${pid}`), 'the agent to be gone, and its number free')
     if (!(await takePid(pid))) return context.skip('pids cannot be chosen here')
     expect(await again?.signal('SIGKILL')).toBe(false)
     expect(await again?.stop({ signal: 'SIGKILL', graceMs: 0 })).toMatchObject({ exit: { kind: 'lost' }, survivors: [] })
