@@ -25,9 +25,10 @@ export async function runTests(args, root) {
       signal: guard.signal,
       env: { ...process.env, REGENT_TEST_RUN: mark, REGENT_TEST_PROGRESS: progress },
     })
-    const hung = guard.end().map((file) => `${relative(root, file)} gave no sign of life for ${silenceMs / 1000} s`)
-    const result = digest(read(report), root, code, args.length === 0)
-    result.problems.push(...hung)
+    const hung = guard.end()
+    const noted = read(progress) ?? { planned: [], running: [], errors: [] }
+    const result = digest(read(report), noted, { root, code, whole: args.length === 0 })
+    if (hung) result.problems.push(...noted.running.map((file) => `${relative(root, file)} gave no sign of life for ${silenceMs / 1000} s`))
     const left = await leftovers(`REGENT_TEST_RUN=${mark}`)
     result.problems.push(...left.map((process) => `left running by a test: ${process}`))
     return { name: 'tests', ms: performance.now() - from, ...result, failed: result.failed + result.problems.length }
@@ -36,7 +37,7 @@ export async function runTests(args, root) {
   }
 }
 
-/** Aborts when the progress file has not changed for too long; `end` then names the files that were running. */
+/** Aborts when the progress file has not changed for too long; `end` tells whether it did. */
 function watch(progress) {
   const abort = new AbortController()
   writeFileSync(progress, '')
@@ -45,7 +46,7 @@ function watch(progress) {
   }, silenceMs / 10)
   const end = () => {
     clearInterval(timer)
-    return abort.signal.aborted ? readFileSync(progress, 'utf8').split('\n').filter(Boolean) : []
+    return abort.signal.aborted
   }
   return { signal: abort.signal, end }
 }
@@ -59,7 +60,7 @@ function read(file) {
 }
 
 /** What the report says: the numbers, every skipped test with its reason, and what went wrong beside failed tests. */
-function digest(report, root, code, whole) {
+function digest(report, noted, { root, code, whole }) {
   const files = report?.testResults ?? []
   const tests = files.flatMap((file) => file.assertionResults.map((test) => ({ ...test, file: relative(root, file.name) })))
   const count = (...states) => tests.filter((test) => states.includes(test.status)).length
@@ -67,6 +68,10 @@ function digest(report, root, code, whole) {
   const problems = files
     .filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
     .map((file) => `${relative(root, file.name)} did not run to its end: ${firstLine(file.message)}`)
+  const reported = new Set(files.map((file) => file.name))
+  if (report !== undefined)
+    problems.push(...noted.planned.filter((file) => !reported.has(file)).map((file) => `${relative(root, file)} did not run`))
+  problems.push(...[...new Set(noted.errors)].map((error) => `outside of tests: ${firstLine(error)}`))
   const passed = count('passed')
   const failed = count('failed')
   if (report === undefined) problems.push(`vitest ended with ${code} and no report`)

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { describeWith, findAll } from '../helpers/services.ts'
+import { describeWith, findAll, needs } from '../helpers/services.ts'
 import { plant, script } from './tree.ts'
 
 const helper = join(import.meta.dirname, '../helpers/services.ts')
@@ -43,6 +43,15 @@ describe('finding a service', () => {
     const services = await findAll({ redis: { urls: { url: 'redis://127.0.0.1:1' } } }, {})
     expect(services.get('redis')?.reason).toContain('ECONNREFUSED')
     expect(services.get('kafka')?.reason).toContain('npm run services')
+  })
+})
+
+describe('needs', () => {
+  it('says of each service whether it can be used, and if not why', () => {
+    const { available, url, urls, reason } = needs('rabbitmq')
+    expect(available).toBe(reason === undefined)
+    expect(url).toBe(urls.url)
+    expect(urls.stomp).toMatch(/^stomp:/)
   })
 })
 

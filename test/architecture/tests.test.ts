@@ -20,6 +20,12 @@ const trees = {
     ),
   ),
   hung: plant(files(good, 'for (;;);\n')),
+  stray: plant(
+    files(
+      good,
+      `it('waits', async () => { await new Promise((resolve) => setTimeout(resolve, 50)); expect(1).toBe(1) })\nsetTimeout(() => { throw new Error('from nowhere') }, 0)\n`,
+    ),
+  ),
   lonely: plant(files(`${good}it.only('alone', () => { expect(1).toBe(1) })\n`)),
 }
 
@@ -60,6 +66,11 @@ describe('the run of the tests', () => {
   it('ends a file that never yields, and names it', () => {
     expect(outcomes.get('hung')?.output).toContain('test/2.test.ts gave no sign of life for 4 s')
     expect(outcomes.get('hung')?.code).toBe(1)
+  })
+
+  it('fails on an error outside of tests', () => {
+    expect(outcomes.get('stray')?.output).toContain('outside of tests: from nowhere')
+    expect(last('stray')).toBe('2 passed, 1 failed')
   })
 
   it('fails on a test that runs alone', () => {
