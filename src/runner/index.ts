@@ -69,7 +69,9 @@ export class Team {
 
   #openTerminal(runner: Runner, { interactive }: Surroundings): Terminal {
     const { name } = this.#input
-    process.stderr.write(`${name}: a team of ${this.#input.subagents.length} run by itself, without Regent. Each line is a message; Ctrl-C ends it.\n`)
+    process.stderr.write(
+      `${name}: a team of ${this.#input.subagents.length} run by itself, without Regent. Each line is a message; Ctrl-C ends it.\n`,
+    )
     return new Terminal({ runner, ids: randomIds, input: process.stdin, output: process.stdout, errors: process.stderr, interactive })
   }
 

@@ -26,6 +26,7 @@ const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 2_000
 const CONNECT_MS = 5_000
 const PING_MS = 10_000
+const STEADY_MS = 5_000
 const FRAME_BYTES = 8 * 1024 * 1024
 /** What may pass by (pieces of an answer that streams) is dropped when more than this waits to be sent. */
 const DELTA_BYTES = 256 * 1024
@@ -36,6 +37,7 @@ export class Link {
   readonly #options: LinkOptions
   #socket: WebSocket | null = null
   #welcomed = false
+  #welcomedAt = 0
   /** The last row that was handed to the present connection. */
   #sent = 0
   #sending = false
@@ -56,10 +58,6 @@ export class Link {
   start(): void {
     this.#watch()
     void this.#connect()
-  }
-
-  get connected(): boolean {
-    return this.#welcomed
   }
 
   /** What tells of now: nothing is kept for a later connection, which hears of it in its hello. */
@@ -136,6 +134,8 @@ export class Link {
     socket.on('close', (code, words) => {
       stopPings()
       if (words.length > 0) reason = `closed with ${code}: ${words.toString('utf8')}`
+      // One that ends as soon as it began must not be tried again in a storm.
+      if (this.#welcomed && this.#options.clock.elapsed() - this.#welcomedAt > STEADY_MS) this.#failures = 0
       this.#socket = null
       this.#welcomed = false
       this.#sending = false
@@ -143,12 +143,14 @@ export class Link {
     })
   }
 
-  /** Ends a connection whose other side no longer answers pings. */
+  /** Ends a connection whose other side no longer answers pings, or never answered the hello. */
   #keepAlive(socket: WebSocket): () => void {
     let answered = true
+    let greeted = false
     let cancel = (): void => {}
     const ping = (): void => {
-      if (!answered) socket.terminate()
+      if (!answered || (greeted && !this.#welcomed)) socket.terminate()
+      greeted = true
       answered = false
       if (socket.readyState === WebSocket.OPEN) socket.ping()
       cancel = this.#options.clock.after(PING_MS, ping)
@@ -186,10 +188,10 @@ export class Link {
   }
 
   #welcome(cursor: number): void {
-    const { journal } = this.#options
-    this.#failures = 0
+    const { journal, clock } = this.#options
     this.#lastReason = ''
     this.#welcomed = true
+    this.#welcomedAt = clock.elapsed()
     this.#sent = cursor
     if (cursor > journal.state.seq) void journal.append({ e: 'renumbered', base: cursor })
     else journal.note({ e: 'confirmed', cursor })

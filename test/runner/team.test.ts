@@ -132,64 +132,26 @@ describe('a team at work', () => {
       if (request.purpose === 'synthesise') return 'all in all'
       return request.turns.some((turn) => turn.role === 'tool') ? 'found' : { calls: [{ tool: 'look', args: { at: 'x' } }] }
     })
-    const runner = await startRunner({
-      models,
-      subagents: [finder],
-      config: web,
-      tools: new FakeTools({ web: { look: { run: () => 'seen' }, other: {} } }),
-    })
+    const tools = new FakeTools({ web: { look: { run: () => 'seen' }, other: {} } })
+    const runner = await startRunner({ models, subagents: [finder], config: web, tools })
     const id = await say(runner, 'go')
-    expect(
-      said(runner).map(({ type, author, content, final, reply_to, metadata }) => ({
-        type,
-        author,
-        content,
-        final,
-        mine: reply_to === id,
-        metadata,
-      })),
-    ).toEqual([
-      {
-        type: 'user',
-        author: 'ann',
-        content: 'go',
-        final: false,
-        mine: true,
-        metadata: { model: 'fake.haiku', chat_turn: 1, name: 'crew' },
-      },
-      {
-        type: 'tool_call',
-        author: 'finder',
-        content: { tool_name: 'look', tool_args: { at: 'x' }, available_tools: ['look', 'other'] },
-        final: false,
-        mine: true,
-        metadata: {},
-      },
-      {
-        type: 'tool_result',
-        author: 'finder',
-        content: { content: [{ type: 'text', text: 'seen' }], isError: false },
-        final: false,
-        mine: true,
-        metadata: {},
-      },
-      {
-        type: 'assistant',
-        author: 'finder',
-        content: 'found',
-        final: false,
-        mine: true,
-        metadata: { title: 'ASSISTANT', name: 'finder', highlight_tool: null },
-      },
-      {
-        type: 'assistant',
-        author: 'crew',
-        content: 'all in all',
-        final: true,
-        mine: true,
-        metadata: { title: 'ASSISTANT', name: 'crew', highlight_tool: null },
-      },
+    const rows = said(runner)
+    expect(rows.map((row) => [row.type, row.author, row.content])).toEqual([
+      ['user', 'ann', 'go'],
+      ['tool_call', 'finder', { tool_name: 'look', tool_args: { at: 'x' }, available_tools: ['look', 'other'] }],
+      ['tool_result', 'finder', { content: [{ type: 'text', text: 'seen' }], isError: false }],
+      ['assistant', 'finder', 'found'],
+      ['assistant', 'crew', 'all in all'],
     ])
+    expect(rows.map((row) => row.metadata)).toEqual([
+      { model: 'fake.haiku', chat_turn: 1, name: 'crew' },
+      {},
+      {},
+      { title: 'ASSISTANT', name: 'finder', highlight_tool: null },
+      { title: 'ASSISTANT', name: 'crew', highlight_tool: null },
+    ])
+    expect(rows.map((row) => row.final)).toEqual([false, false, false, false, true])
+    expect(rows.every((row) => row.reply_to === id)).toBe(true)
   })
 
   it('counts every model call', async () => {
