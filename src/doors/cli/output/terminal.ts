@@ -44,7 +44,7 @@ export function createTerminal(env: Readonly<Record<string, string | undefined>>
   return {
     out: (text) => void stdout.write(`${text}\n`),
     err: (text) => void stderr.write(`${text}\n`),
-    width: stdout.isTTY ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY,
+    width: stdout.isTTY ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
     outIsTerminal: stdout.isTTY === true,
     isInteractive: stderr.isTTY === true && stdin.isTTY === true,
     paint: colourOf(stdout.isTTY),

@@ -5,7 +5,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import { fullName, messageOf, stateColour } from '../agents.ts'
 import type { Cli } from '../cli.ts'
 import { confirm } from '../confirm.ts'
-import { exitCodeOf, failureText, isInterrupt } from '../failure.ts'
+import { EXIT, exitCodeOf, failureText, isInterrupt } from '../failure.ts'
 import { durationOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import { plural } from '../output/text.ts'
@@ -95,7 +95,11 @@ function configureLife(command: Command, cli: Cli, action: Action): void {
       const client = await cli.client()
       const targets = await resolveTargets(client, words, options.owner)
       const isSweeping = targets.length > 1 || words.includes('all')
-      if (isRemoval && isSweeping && !options.yes && !(await confirm(cli, questionFor(targets)))) return
+      if (isRemoval && isSweeping && !options.yes && !(await confirm(cli, questionFor(targets)))) {
+        cli.note('nothing was removed')
+        cli.exitCode = EXIT.failed
+        return
+      }
       await act(cli, client, targets, options, action)
     })
 }

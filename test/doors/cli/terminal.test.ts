@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { fakeRegent } from '../../helpers/run-cli.ts'
+import { agentView } from '../../helpers/views.ts'
+
+const launcher = `${import.meta.dirname}/../../../bin/regent`
+
+/** A command on a pseudo-terminal of util-linux's `script`, whose width the command itself sets; what was on the screen, and its code. */
+async function onTerminal(home: string, width: number, words: string, typed: string): Promise<{ screen: string; code: number | null }> {
+  const line = `stty cols ${width}; exec "${launcher}" ${words}`
+  const child = spawn('script', ['-qefc', line, '/dev/null'], {
+    env: { PATH: process.env.PATH ?? '', REGENT_HOME: home, TERM: 'xterm', SHELL: '/bin/sh' },
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  if (typed === '') child.stdin.end()
+  else {
+    child.stdout.on('data', (data) => {
+      if (String(data).includes('? [y/N]')) child.stdin.write(typed)
+    })
+  }
+  return { screen: await text(child.stdout), code: await ended }
+}
+
+const agents = [
+  agentView(),
+  agentView({ id: 'other', name: 'queen', state: 'FATAL', reason: 'a reason that is much longer than the line of a small terminal' }),
+]
+const listed = () =>
+  fakeRegent({ 'agents.list': () => ({ agents, next_cursor: null }), 'agents.delete': () => ({ ...agentView(), deleted: true }) })
+
+describe.skipIf(process.platform !== 'linux')('on a terminal', () => {
+  it('tables are coloured and fit the width', async () => {
+    const { screen, code } = await onTerminal((await listed()).home, 80, 'ps', '')
+    expect(code).toBe(0)
+    expect(screen).toContain('\x1b[31mFATAL\x1b[39m')
+    const lines = screen
+      .replaceAll(new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g'), '')
+      .trimEnd()
+      .split('\r\n')
+    expect(lines.map((line) => line.length <= 80)).toEqual([true, true, true])
+    expect(lines[2]).toMatch(/…$/)
+  })
+
+  it('one that tells no width is taken for 80 columns', async () => {
+    const { home } = await listed()
+    expect((await onTerminal(home, 0, 'ps', '')).screen).toBe((await onTerminal(home, 80, 'ps', '')).screen)
+  })
+
+  it.each([
+    ['n\n', 1, 'nothing was removed', 0],
+    ['y\n', 0, 'alice/news  removed', 2],
+    ['\x03', 130, '', 0],
+  ])('the answer %j to "remove?" leads to %i', async (typed, code, told, removals) => {
+    const regent = await listed()
+    const result = await onTerminal(regent.home, 80, 'rm all', typed)
+    expect(result.code).toBe(code)
+    expect(result.screen).toContain(told)
+    expect(regent.api.requests.filter(({ operation }) => operation === 'agents.delete')).toHaveLength(removals)
+  })
+})
