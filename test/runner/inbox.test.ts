@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { OutBody } from '../../src/contract/link.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { RegentError } from '../../src/kernel/errors.ts'
+import { silentLogger } from '../../src/kernel/logger.ts'
+import { Journal } from '../../src/runner/journal.ts'
 import type { Runner } from '../../src/runner/runner.ts'
 import { fakeModels, lastText } from '../helpers/fake-models.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -106,7 +109,7 @@ describe('the inbox', () => {
     expect(runner.activity).toBe('idle')
   })
 
-  it('counts a crash as a try, but not a stop, and gives up on what kills the agent', async () => {
+  it('does not count a stop as a try', async () => {
     const stateDir = temporaryFolder()
     const never = () => new Promise<string>(() => {})
     const tries: (number | undefined)[] = []
@@ -122,6 +125,19 @@ describe('the inbox', () => {
     const runner = await startRunner({ models: fakeModels(() => 'x'), stateDir, redact: (text) => text })
     await runner.ended(id)
     expect(bodies(runner).at(-1)).toEqual({ kind: 'done', message_id: id })
+  })
+
+  it('gives up on a message that the agent died of five times', async () => {
+    const stateDir = temporaryFolder()
+    const journal = await Journal.open({ dir: stateDir, clock: systemClock, logger: silentLogger })
+    await journal.append({ e: 'in', message: incoming('deadly', 'm1') }, { e: 'try', id: 'm1', tries: 5 })
+    await journal.close()
+    const models = fakeModels(() => 'x')
+    const runner = await startRunner({ models, stateDir })
+    await say(runner, 'harmless')
+    expect(models.asked.map(lastText)).toEqual(['harmless'])
+    const failed = bodies(runner).find((body) => body.kind === 'failed')
+    expect(failed).toEqual({ kind: 'failed', message_id: 'm1', reason: 'the agent ended 5 times while it worked on this message' })
   })
 
   it('runs an initial task once per start [I2-TEAM-03]', async () => {
