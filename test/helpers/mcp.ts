@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { createToolServers, type ToolServersOptions } from '../../src/adapters/tool-servers/tool-servers.ts'
 import { mcpServer } from '../../src/contract/team.ts'
@@ -9,8 +10,11 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { ConnectOptions, ToolResult, ToolServer } from '../../src/ports/tool-server.ts'
 
+/** Our own runtime first, so that a server runs on the one that is tested. */
+export const path = `${dirname(process.execPath)}:/usr/bin:/bin`
 export const ownServer = join(import.meta.dirname, '../fixtures/mcp/own-server.mjs')
-export const filesystemServer = join(import.meta.dirname, '../../node_modules/@modelcontextprotocol/server-filesystem/dist/index.js')
+const require = createRequire(import.meta.url)
+export const filesystemServer = require.resolve('@modelcontextprotocol/server-filesystem/dist/index.js')
 
 /** What a configuration of 000 would say, defaults applied. */
 export const configOf = (written: object) => mcpServer.parse(written)
@@ -34,7 +38,7 @@ export async function connected(
   const signal = new AbortController().signal
   const server = await servers.connect('own', configOf(config), {
     signal,
-    baseEnv: { PATH: '/usr/bin:/bin', HOME: '/nowhere' },
+    baseEnv: { PATH: path, HOME: '/nowhere' },
     ...connect,
   })
   onTestFinished(() => server.close())
@@ -49,7 +53,10 @@ export async function listening(mode: string, env: Record<string, string> = {}):
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
-  const [line] = await once(child.stdout, 'data')
+  const [line] = await Promise.race([
+    once(child.stdout, 'data'),
+    once(child, 'exit').then(() => Promise.reject(new Error(`${mode} ended at once`))),
+  ])
   return { url: String(line).trim(), child }
 }
 

@@ -9,7 +9,7 @@ import type { LogLine, LogQuery, RunHandle, RunSpec, Runtime } from '../../src/p
 import { temporaryFolder } from './folder.ts'
 import { collectingLogger } from './logs.ts'
 
-export const agentFile = (name: string): string => join(import.meta.dirname, '../fixtures/agents', name)
+const agentFile = (name: string): string => join(import.meta.dirname, '../fixtures/agents', name)
 
 /** A home for runs; whatever runs in it when the test ends is killed. */
 export function runtimeHome(): string {

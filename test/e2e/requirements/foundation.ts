@@ -3,13 +3,13 @@ import { planned, proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 const project: readonly Requirement[] = [
-  planned(2, 'I2-PRJ-01', 'I', 'An empty machine with Node 20 and npm: clone, `npm start`, the README lines pasted; no other step'),
+  proved(2, 'I2-PRJ-01', 'I', 'An empty machine with Node 20 and npm: clone, `npm start`, the README lines pasted; no other step'),
   proved(2, 'I2-PRJ-02', 'I', '`npm test` runs format, lint, types, dependency rules, size caps, dead code and every test; it counts at the end'),
   proved(2, 'I2-PRJ-03', 'I', '`npm run services` starts every server the tests need on loopback, repeatably, and `-- stop` leaves nothing'),
   proved(2, 'I2-PRJ-04', 'I', '`.ci/run` tests a bare machine, ends every process it started, and prints the counts last'),
   proved(2, 'I2-PRJ-05', 'I', 'The promises manifest holds every row; what is not proved is counted and printed, never silently missing'),
   proved(2, 'I2-PRJ-06', 'I', 'Each dependency rule of the house and each size cap fails on a planted breach'),
-  planned(2, 'I2-PRJ-07', 'I', 'The MIT licence is in the package; README shows the two commands and the example; docs/ is begun'),
+  proved(2, 'I2-PRJ-07', 'I', 'The MIT licence is in the package; README shows the two commands and the example; docs/ is begun'),
   planned(2, 'I2-PRJ-08', 'I', '`npm run bench` measures the figures of docs/performance.md'),
 ]
 
@@ -43,7 +43,7 @@ const layers: readonly Requirement[] = [
 const managerApi: readonly Requirement[] = [
   proved(2, 'I2-API-01', 'I', 'Every curl line of the README gives the status codes and bodies of the contract, on port 8080'),
   proved(2, 'I2-API-02', 'I', 'Every failure of the manager API has the contract’s status code and body'),
-  planned(2, 'I2-API-03', 'I', 'The ten defects of the original manager are absent'),
+  proved(2, 'I2-API-03', 'I', 'The ten defects of the original manager are absent'),
   proved(2, 'I2-API-04', 'I', '/docs and /openapi.json (3.1) describe what is served'),
   proved(2, 'I2-TPL-01', 'I', 'Creating writes an agent file that a person can read and run by itself'),
   proved(2, 'I2-TPL-02', 'I', 'Template values go in as JSON literals, never as text: quotes, newlines and code in them stay data'),
@@ -68,7 +68,7 @@ const team: readonly Requirement[] = [
   proved(2, 'I2-MOD-05', 'I', 'Without a key the offline model answers, and every answer and the status say so'),
   proved(2, 'I2-MCP-01', 'I', 'MCP servers by stdio, SSE and Streamable HTTP with every field of the contract, against real servers from npm'),
   proved(2, 'I2-MCP-02', 'I', 'MCP children die with the agent, always'),
-  planned(2, 'I2-MCP-03', 'I', '`fetch` works without `uvx`, and the status says which one it is'),
+  proved(2, 'I2-MCP-03', 'I', '`fetch` works without `uvx`, and the status says which one it is'),
   proved(2, 'I2-APR-01', 'I', 'An approval shows at every door and takes the first answer from any; a late answer is told so'),
   proved(2, 'I2-APR-02', 'I', '`time_to_confirm` alone brings the default; a lost link answers nothing'),
   proved(2, 'I2-APR-03', 'I', 'A pending approval survives kill -9 of Regent and can still be given'),
@@ -76,7 +76,7 @@ const team: readonly Requirement[] = [
 
 // biome-ignore format: one promise a line
 const commandLine: readonly Requirement[] = [
-  planned(2, 'I2-CLI-01', 'I', '`regent serve` prints `regent ready http://HOST:PORT` once adopted and open; logs go to stderr'),
+  proved(2, 'I2-CLI-01', 'I', '`regent serve` prints `regent ready http://HOST:PORT` once adopted and open; logs go to stderr'),
   planned(2, 'I2-CLI-02', 'I', '`regent create -f FILE|-` and `regent apply -f`'),
   planned(2, 'I2-CLI-03', 'I', '`regent run NAME … -- COMMAND ARG…` creates and starts a command agent with the caller’s cwd, PATH and HOME'),
   planned(2, 'I2-CLI-04', 'I', '`regent ps|ls` and `show`; `ps --json` has the agreed fields'),
@@ -94,7 +94,7 @@ const commandLine: readonly Requirement[] = [
 // biome-ignore format: one promise a line
 const judged: readonly Requirement[] = [
   proved(2, 'I2-E2E-01', 'I', 'kill -9 of Regent with three agents, one answering, one waiting: same pids, the answer once, the approval given'),
-  planned(2, 'I2-E2E-02', 'I', 'A hundred bad inputs at the API: each a clear 4xx, nothing changed, nothing logged that should not be'),
+  proved(2, 'I2-E2E-02', 'I', 'A hundred bad inputs at the API: each a clear 4xx, nothing changed, nothing logged that should not be'),
   proved(2, 'I2-E2E-03', 'I', 'The README’s JSON with the memory backend answers messages and asks for approval before `fetch`'),
   planned(2, 'I2-PERF-01', 'I', '`regent ps` from the shell takes at most 110 ms'),
   planned(2, 'I2-PERF-02', 'I', 'An idle Regent takes at most 110 MiB'),

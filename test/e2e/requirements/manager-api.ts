@@ -37,7 +37,7 @@ export const managerApi: readonly Requirement[] = [
   planned(4, 'S0-32', 'R', '`msk_producer.py` utility'),
   planned(4, 'S0-33', 'R', '`msk_consumer.py` utility'),
   proved(2, 'S0-34', 'R', '`sample_queen_agent.py` example'),
-  planned(2, 'S0-35', 'R', 'Run as script (`python`/`uv run agent_manager.py`)'),
+  proved(2, 'S0-35', 'R', 'Run as script (`python`/`uv run agent_manager.py`)'),
   planned(9, 'S0-36', 'R', 'Docker image `agent-manager`, ports 8080, 6379, two run modes'),
   planned(3, 'S0-37', 'R', 'Agents run as non-root `agentuser`'),
   proved(2, 'S0-38', 'R', 'API keys secured'),

@@ -1,5 +1,5 @@
 // Racing workers behind MCP tools (S4).
-import { planned, type Requirement } from './row.ts'
+import { planned, proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const workerTools: readonly Requirement[] = [
@@ -25,7 +25,7 @@ export const workerTools: readonly Requirement[] = [
   planned(5, 'S4-20', 'R', 'Roadmap: Windows subprocess support'),
   planned(5, 'S4-21', 'R', 'Unit tests without claude; integration tests with it'),
   planned(5, 'S4-22', 'R', 'Memory limit of stored output to be lifted'),
-  planned(2, 'S4-23', 'R', 'MIT licence'),
+  proved(2, 'S4-23', 'R', 'MIT licence'),
   planned(5, 'S4-24', 'C', '`resume_worker`'),
   planned(5, 'S4-25', 'C', 'WorkerState from wait, `worker_id` filter'),
   planned(5, 'S4-26', 'C', 'Output files `logs/worker-{id}.json`'),
