@@ -1,5 +1,5 @@
 // Agents as containers, commanded over RabbitMQ (S1).
-import { planned, proved, type Requirement } from './row.ts'
+import { planned, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const agentCommands: readonly Requirement[] = [

@@ -1,5 +1,5 @@
 // Conversations with agents by @mention, runbooks and tool servers (S2).
-import { planned, proved, type Requirement } from './row.ts'
+import { planned, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const orchestratorApi: readonly Requirement[] = [

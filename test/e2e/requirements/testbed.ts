@@ -1,5 +1,5 @@
 // Testbeds of agents and workflows, from the command line, a queue or a tool (S3).
-import { planned, proved, type Requirement } from './row.ts'
+import { planned, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const testbed: readonly Requirement[] = [
