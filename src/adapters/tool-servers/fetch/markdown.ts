@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 
-const longestMs = 10_000
+const longestMs = 5_000
 const memoryMb = 256
 
 /** Markdown of an HTML page; undefined where the page cannot be converted within bounds of time and memory. */

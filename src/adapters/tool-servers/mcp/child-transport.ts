@@ -1,8 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import type { JSONRPCMessage, ReadBuffer, Transport } from '@modelcontextprotocol/client'
+import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client'
 import type { Clock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
+import { LineBuffer } from './line-buffer.ts'
 import { lives, type ProcessMark, signalAll, treeOf } from './process-tree.ts'
 import { StderrTail } from './stderr-tail.ts'
 
@@ -14,13 +15,17 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string>>
   readonly clock: Clock
   readonly logger: Logger
-  readonly reader: ReadBuffer
-  readonly serialize: (message: JSONRPCMessage) => string
+  /** Takes secrets out of what is logged. */
+  readonly scrub: (text: string) => string
+  /** Throws where a line is no message. */
+  readonly parse: (line: string) => JSONRPCMessage
 }
 
 const politeMs = 1_000
 const forcedMs = 2_000
 const pollMs = 20
+const lastWordsMs = 100
+const longestMessage = 32 * 1024 * 1024
 
 /**
  * MCP over the stdin and stdout of a child. The child stays in the process group of the one that starts it, so that whoever kills
@@ -34,15 +39,16 @@ export class ChildTransport implements Transport {
   readonly stderr = null
   readonly #options: ChildOptions
   readonly #tail: StderrTail
+  readonly #lines = new LineBuffer(longestMessage)
   #child: ChildProcessWithoutNullStreams | undefined
   #known: ProcessMark[] = []
-  #gone: Promise<void> = Promise.resolve()
-  #closing = false
+  #ending: Promise<void> | undefined
+  #told = false
   #reason = 'it was not started'
 
   constructor(options: ChildOptions) {
     this.#options = options
-    this.#tail = new StderrTail((line) => options.logger.debug({ line }, 'an MCP server wrote to stderr'))
+    this.#tail = new StderrTail((line) => options.logger.debug({ line: options.scrub(line) }, 'an MCP server wrote to stderr'))
   }
 
   get pid(): number | null {
@@ -62,103 +68,115 @@ export class ChildTransport implements Transport {
     const { file, args, cwd, env } = this.#options
     const child = spawn(file, args, { cwd, env: { ...env }, stdio: 'pipe', windowsHide: true })
     this.#child = child
-    this.#gone = new Promise((resolve) => child.once('close', () => resolve()))
     child.stdout.on('data', (chunk: Buffer) => this.#read(chunk))
     child.stderr.on('data', (chunk: Buffer) => this.#tail.add(chunk))
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', (error) => this.onerror?.(error))
-    child.once('exit', (code, signal) => this.#ended(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`))
+    child.once('exit', (code, signal) =>
+      this.#exited(child, signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`),
+    )
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
-      child.once('error', reject)
+      child.once('error', (error) => {
+        this.#reason = reasonOf(error)
+        reject(error)
+      })
     })
   }
 
   /** Remembers what the child has started so far: the children of a child that dies are not found any more. */
   remember(): void {
     const pid = this.#child?.pid
-    if (pid !== undefined && this.#child?.exitCode === null) this.#known = merge(this.#known, treeOf(pid))
+    if (pid === undefined || this.hasEnded) return
+    const living = this.#known.filter(lives)
+    const isNew = (mark: ProcessMark) => !living.some(({ pid: other, started }) => other === mark.pid && started === mark.started)
+    this.#known = [...living, ...treeOf(pid).filter(isNew)]
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
     const stdin = this.#child?.stdin
     if (stdin === undefined || !stdin.writable) throw new Error(`the server is gone: ${this.reason}`)
     await new Promise<void>((resolve, reject) => {
-      stdin.write(this.#options.serialize(message), (error) => (error ? reject(error) : resolve()))
+      stdin.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()))
     })
   }
 
   /** Ends the child politely, then by force; may be called twice. Resolves when it and all it started are gone. */
-  async close(): Promise<void> {
-    this.#closing = true
+  close(): Promise<void> {
+    this.#ending ??= this.#end()
+    return this.#ending
+  }
+
+  async #end(): Promise<void> {
     const child = this.#child
     if (child?.pid === undefined) return
     this.remember()
     child.stdin.end()
-    if (await this.#allGone(politeMs)) return this.#settle(child)
-    this.remember()
-    signalAll(this.#known, 'SIGTERM')
-    if (!(await this.#allGone(forcedMs))) {
-      this.remember()
-      signalAll(this.#known, 'SIGKILL')
-      await this.#allGone(forcedMs)
+    if (!(await this.#allGone(politeMs))) {
+      this.#signal('SIGTERM')
+      if (!(await this.#allGone(forcedMs))) {
+        this.#signal('SIGKILL')
+        if (!(await this.#allGone(forcedMs)))
+          this.#options.logger.warn({ pid: child.pid }, 'an MCP server does not end, not even by SIGKILL')
+      }
     }
-    return this.#settle(child)
-  }
-
-  #settle(child: ChildProcessWithoutNullStreams): Promise<void> {
     // A stranger that inherited the pipes could hold them open for ever.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
-    return this.#gone
+    this.#tellClosed()
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    this.remember()
+    signalAll(this.#known, signal)
+    this.#child?.kill(signal)
   }
 
   async #allGone(withinMs: number): Promise<boolean> {
     const { clock } = this.#options
     for (const until = clock.elapsed() + withinMs; ; ) {
-      if (!this.#known.some(lives)) return true
+      if (this.hasEnded && !this.#known.some(lives)) return true
       if (clock.elapsed() >= until) return false
       await clock.sleep(pollMs)
     }
   }
 
-  #ended(reason: string): void {
+  #exited(child: ChildProcessWithoutNullStreams, reason: string): void {
     this.#reason = reason
-    const { clock, logger } = this.#options
-    let told = false
     // What it printed before its end is still in the pipe: the last words come first.
     const tell = () => {
-      if (told) return
-      told = true
       cancel()
-      if (!this.#closing) this.close().catch((error) => logger.warn({ reason: reasonOf(error) }, 'the rest of an MCP server is not gone'))
-      this.onclose?.()
+      this.#giveUp()
     }
-    const cancel = clock.after(100, tell)
-    this.#child?.once('close', tell)
+    const cancel = this.#options.clock.after(lastWordsMs, tell)
+    child.once('close', tell)
   }
 
   #read(chunk: Buffer): void {
-    const { reader } = this.#options
-    try {
-      reader.append(chunk)
-    } catch (error) {
-      this.#reason = `it sent a message that is too long: ${reasonOf(error)}`
-      void this.close()
-      this.onclose?.()
+    const lines = this.#lines.add(chunk)
+    if (lines === undefined) {
+      this.#reason = `it sent a message of more than ${longestMessage} bytes`
+      this.#child?.stdout.removeAllListeners('data').resume()
+      this.#giveUp()
       return
     }
-    for (;;) {
+    for (const line of lines) {
+      if (line.trim() === '') continue
       try {
-        const message = reader.readMessage()
-        if (message === null) return
-        this.onmessage?.(message)
+        this.onmessage?.(this.#options.parse(line))
       } catch (error) {
         this.onerror?.(error instanceof Error ? error : new Error(String(error)))
       }
     }
   }
-}
 
-function merge(known: readonly ProcessMark[], found: readonly ProcessMark[]): ProcessMark[] {
-  const living = known.filter(lives)
-  return [...living, ...found.filter(({ pid, started }) => !living.some((one) => one.pid === pid && one.started === started))]
+  /** Tells of the end, and ends what is left in the background; whoever calls `close` waits for the same end. */
+  #giveUp(): void {
+    this.#tellClosed()
+    this.close().catch((error) => this.#options.logger.warn({ reason: reasonOf(error) }, 'an MCP server is not gone'))
+  }
+
+  #tellClosed(): void {
+    if (this.#told) return
+    this.#told = true
+    this.onclose?.()
+  }
 }

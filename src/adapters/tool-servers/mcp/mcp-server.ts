@@ -14,6 +14,8 @@ export interface ConnectionParts {
   /** Ends the connection for good. */
   readonly lose: (reason: string) => void
   readonly closed: Promise<string>
+  /** After every call. */
+  readonly onCalled: () => void
   /** Ends what carries the connection. */
   readonly end: () => Promise<void>
   readonly scrub: (text: string) => string
@@ -48,6 +50,8 @@ export function createMcpServer(parts: ConnectionParts): ToolServer {
         const { ProtocolError } = await import('@modelcontextprotocol/client')
         if (ProtocolError.isInstance(thrown)) return errorResult(parts.scrub(thrown.message))
         throw await explained(thrown, parts, signal, `the call of ${tool} at ${id}`, timeoutMs)
+      } finally {
+        parts.onCalled()
       }
     },
     close() {

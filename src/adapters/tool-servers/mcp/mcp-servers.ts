@@ -24,7 +24,6 @@ export interface McpOptions {
 
 const defaultConnectMs = 30_000
 const defaultCallMs = 300_000
-const longestMessage = 32 * 1024 * 1024
 
 /** MCP servers over stdio, SSE and Streamable HTTP, in both eras of the protocol. */
 export function createMcpServers(options: McpOptions): ToolServers {
@@ -54,7 +53,7 @@ async function open(id: string, config: McpServer, connect: ConnectOptions, opti
     state.mark(reason)
     void client.close()
   }
-  const child = config.transport === 'stdio' ? await childOf(id, config, connect, options) : undefined
+  const child = config.transport === 'stdio' ? await childOf(id, config, connect, options, scrub) : undefined
   const transport = child ?? (await openWebTransport({ config, clock, onLost: lose }))
   client.onclose = () => state.mark(child?.reason ?? 'the connection was closed')
   const end = async () => {
@@ -75,16 +74,23 @@ async function open(id: string, config: McpServer, connect: ConnectOptions, opti
     await end()
     connect.signal.throwIfAborted()
     const error = new RegentError('UNAVAILABLE', `the MCP server ${id} cannot be used: ${scrub(reason)}`, hintOf(thrown))
-    return { error, diedAtProbe: died && era === 'auto' && !tooLong.signal.aborted }
+    return { error, diedAtProbe: died && child.pid !== null && era === 'auto' && !tooLong.signal.aborted }
   } finally {
     cancel()
   }
-  child?.remember()
+  const onCalled = () => child?.remember()
+  onCalled()
   const callMs = config.read_timeout_seconds === undefined ? defaultCallMs : config.read_timeout_seconds * 1000
-  return { server: createMcpServer({ id, client, callMs, lost: state.reason, lose, closed: state.closed, end, scrub }) }
+  return { server: createMcpServer({ id, client, callMs, lost: state.reason, lose, closed: state.closed, onCalled, end, scrub }) }
 }
 
-async function childOf(id: string, config: McpServer, { baseEnv }: ConnectOptions, options: McpOptions): Promise<ChildTransport> {
+async function childOf(
+  id: string,
+  config: McpServer,
+  { baseEnv }: ConnectOptions,
+  options: McpOptions,
+  scrub: (text: string) => string,
+): Promise<ChildTransport> {
   const { command, args, cwd = options.cwd } = config
   if (command === undefined)
     throw new RegentError('INVALID', `the MCP server ${id} has transport stdio and no command`, {
@@ -95,18 +101,9 @@ async function childOf(id: string, config: McpServer, { baseEnv }: ConnectOption
   await checkFolder(cwd)
   const file = (await findCommand(place)) ?? (command === 'node' ? options.nodePath : undefined)
   if (file === undefined) throw noCommand(place)
-  const { ReadBuffer, serializeMessage } = await import('@modelcontextprotocol/client')
-  const reader = new ReadBuffer({ maxBufferSize: longestMessage })
-  return new ChildTransport({
-    file,
-    args,
-    cwd,
-    env,
-    clock: options.clock,
-    logger: options.logger.child({ server: id }),
-    reader,
-    serialize: serializeMessage,
-  })
+  const { deserializeMessage } = await import('@modelcontextprotocol/client')
+  const logger = options.logger.child({ server: id })
+  return new ChildTransport({ file, args, cwd, env, clock: options.clock, logger, scrub, parse: deserializeMessage })
 }
 
 /** Whether the connection lives; the first reason for its end counts, and none that comes after `stop`. */

@@ -3,27 +3,27 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** One process, told from a later one with the same number by its start. */
 export interface ProcessMark {
   readonly pid: number
-  /** Clock ticks after boot; empty where the system does not tell. */
+  /** Clock ticks after boot. */
   readonly started: string
 }
 
-/** A process and everything below it, as the system shows it now; where it cannot be asked, the process alone. */
+/** A process and everything below it, as Linux shows it now; nothing where it is gone, or on another system. */
 export function treeOf(root: number): ProcessMark[] {
-  const children = new Map<number, ProcessMark[]>()
-  let top: ProcessMark | undefined
-  for (const { mark, parent, ended } of listed()) {
-    if (mark.pid === root) top = mark
-    else if (!ended) children.set(parent, [...(children.get(parent) ?? []), mark])
+  const childrenOf = read(`/proc/self/task/${process.pid}/children`) === undefined ? byParents() : byChildrenFile
+  const tree: ProcessMark[] = []
+  const pids = [root]
+  for (const pid of pids) {
+    const found = readStat(pid)
+    if (found === undefined || found.ended) continue
+    tree.push(found.mark)
+    pids.push(...childrenOf(pid))
   }
-  const tree = [top ?? { pid: root, started: '' }]
-  for (const { pid } of tree) tree.push(...(children.get(pid) ?? []))
   return tree
 }
 
 /** Whether exactly this process lives; one that only waits to be reaped does not. */
 export function lives({ pid, started }: ProcessMark): boolean {
-  if (started === '') return canSignal(pid)
-  const found = readMark(pid)
+  const found = readStat(pid)
   return found !== undefined && !found.ended && found.mark.started === started
 }
 
@@ -39,42 +39,44 @@ export function signalAll(marks: readonly ProcessMark[], signal: NodeJS.Signals)
   }
 }
 
-interface Listed {
-  readonly mark: ProcessMark
-  readonly parent: number
-  readonly ended: boolean
+/** Cheap, and there on nearly every kernel: each thread lists the children it started. */
+function byChildrenFile(pid: number): number[] {
+  return names(`/proc/${pid}/task`).flatMap((task) =>
+    (read(`/proc/${pid}/task/${task}/children`) ?? '').split(' ').filter(Boolean).map(Number),
+  )
 }
 
-function* listed(): Generator<Listed> {
-  let names: string[]
-  try {
-    names = readdirSync('/proc')
-  } catch {
-    return
+/** By the parents of all processes, read once. */
+function byParents(): (pid: number) => number[] {
+  const children = new Map<number, number[]>()
+  for (const name of names('/proc').filter((one) => /^\d+$/.test(one))) {
+    const parent = readStat(Number(name))?.parent
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
   }
-  for (const name of names) {
-    const found = /^\d+$/.test(name) ? readMark(Number(name)) : undefined
-    if (found !== undefined) yield found
-  }
+  return (pid) => children.get(pid) ?? []
 }
 
 /** From /proc/PID/stat: the name in brackets may hold anything, brackets included. */
-function readMark(pid: number): Listed | undefined {
-  let text: string
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  } catch {
-    return undefined
-  }
+function readStat(pid: number): { mark: ProcessMark; parent: number; ended: boolean } | undefined {
+  const text = read(`/proc/${pid}/stat`)
+  if (text === undefined) return undefined
   const [state, parent, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return { mark: { pid, started: rest[17] ?? '' }, parent: Number(parent), ended: state === 'Z' || state === 'X' }
 }
 
-function canSignal(pid: number): boolean {
+/** Processes come and go while they are looked at: what is not there is no fault. */
+function read(file: string): string | undefined {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return readFileSync(file, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
   }
 }

@@ -9,7 +9,6 @@ import { call, configOf, connected, filesystemServer, listening, stdioConfig, te
 const configs = {
   'stdio, both eras': async () => stdioConfig(),
   'stdio, old era': async () => stdioConfig('stdio-legacy'),
-  'stdio, a server that ends at the first word of the new era': async () => stdioConfig('dies-at-probe'),
   'Streamable HTTP, both eras': async () => configOf({ transport: 'http', url: `${(await listening('http')).url}/mcp` }),
   'Streamable HTTP with sessions, old era': async () =>
     configOf({ transport: 'http', url: `${(await listening('http-sessions')).url}/mcp` }),
@@ -78,10 +77,10 @@ for (const [name, config] of Object.entries(configs)) {
 
     it('cuts a result to 5 MiB and says so', async () => {
       const server = await connected(await config())
-      const { content } = await call(server, 'big', { bytes: 4 << 20, parts: 4 })
+      const { content } = await call(server, 'big', { bytes: 3 << 20, parts: 4 })
       const texts = content.map((one) => ('text' in one ? (one.text ?? '') : ''))
       expect(Buffer.byteLength(texts.join(''))).toBeLessThan((5 << 20) + 300)
-      expect(texts[1]).toMatch(/é\n\[truncated: the first 1048576 of 4194304 bytes are shown\]$/)
+      expect(texts[1]).toMatch(/é\n\[truncated: the first 2097152 of 3145728 bytes are shown\]$/)
       expect(texts.at(-1)).toBe('[2 more parts left out: a result may hold 5 MiB]')
     })
 
@@ -112,6 +111,13 @@ describe('the filesystem server from npm', () => {
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const server = await connected({ command: 'node', args: [filesystemServer], roots: [{ uri: pathToFileURL(folder).href }] })
     await expect.poll(async () => textOf(await call(server, 'list_allowed_directories'))).toContain(folder)
+  })
+})
+
+describe('a server of the old era that ends at the first word of the new one', () => {
+  it('is started again and greeted the old way [I2-MCP-01]', async () => {
+    const server = await connected(stdioConfig('dies-at-probe'))
+    expect(textOf(await call(server, 'echo', { text: 'hello' }))).toBe('hello')
   })
 })
 
