@@ -34,7 +34,7 @@ export function createClient(options: ClientOptions): Client {
     async call(name, input, { key, signal } = {}) {
       const what = { route: routeOf(name), input: input as Record<string, unknown>, signal }
       const response = await exchange(options, key === undefined ? what : { ...what, headers: { 'idempotency-key': key } })
-      const body = await readBody(response, options.url)
+      const body = await readBody(response, options.url, signal)
       const status = response.statusCode ?? 0
       if (status < 200 || status > 299) throw errorOf(status, body, response.headers['retry-after'])
       const value = tryParse(body)

@@ -19,6 +19,8 @@ export interface Exchange {
 const { request: plainRequest } = process.getBuiltinModule('node:http')
 
 const CONNECT_MS = 10_000
+/** Beyond what was asked to wait for; the server itself answers any request within 30 s. */
+const ANSWER_MS = 60_000
 
 /** Sends one request and answers when the headers came. */
 export async function exchange(endpoint: Endpoint, { route, input, headers, signal }: Exchange): Promise<IncomingMessage> {
@@ -40,15 +42,29 @@ export async function exchange(endpoint: Endpoint, { route, input, headers, sign
     ...(signal ? { signal } : {}),
   })
   outgoing.on('response', resolve)
-  outgoing.on('error', (error) => reject(signal?.aborted ? signal.reason : unreachable(endpoint.url, error)))
+  outgoing.on('error', (error) => {
+    if (signal?.aborted) reject(signal.reason)
+    else reject(error instanceof RegentError ? error : unreachable(endpoint.url, error))
+  })
   outgoing.on('socket', (socket) => {
     if (!socket.connecting) return
     const timer = setTimeout(() => outgoing.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' })), CONNECT_MS)
     socket.once('connect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
   })
+  const patience = patienceFor(route, input)
+  const timer = patience === undefined ? undefined : setTimeout(() => outgoing.destroy(lateAnswer(endpoint.url, patience)), patience)
   outgoing.end(body)
-  return promise
+  return promise.finally(() => clearTimeout(timer))
 }
+
+/** Undefined where the caller waits for an outcome without a limit. */
+function patienceFor({ reply }: Route, { wait, timeout }: Exchange['input']): number | undefined {
+  if (reply === 'stream' || wait !== true) return ANSWER_MS
+  return typeof timeout === 'number' ? Math.min(timeout + ANSWER_MS, 2 ** 31 - 1) : undefined
+}
+
+const lateAnswer = (url: string, ms: number): RegentError =>
+  new RegentError('TIMED_OUT', `${url} did not answer within ${Math.round(ms / 1000)} s`, { hint: 'look at its log, or try again' })
 
 /** UNAVAILABLE with `details.what` = `server`: nobody answers there. */
 export function unreachable(url: string, cause: unknown): RegentError {

@@ -1,5 +1,6 @@
 import type { Client } from '../../client/client.ts'
 import type { AgentView } from '../../contract/agents.ts'
+import { liveStates } from '../../contract/states.ts'
 import type { Column } from './output/table.ts'
 import type { Colour } from './output/terminal.ts'
 import { columnsOf, duration, money, timeOf } from './output/text.ts'
@@ -39,7 +40,8 @@ const activityColours: Partial<Record<string, Colour>> = { working: 'cyan', need
 export function messageOf(agent: AgentView): string {
   const [first, ...others] = agent.conditions
   if (agent.activity === 'needs_input') return 'waits for an approval: regent approvals'
-  if (first) return `${first.type} ${first.subject}: ${first.message}${others.length > 0 ? ` (and ${others.length} more)` : ''}`
+  if (first && liveStates.includes(agent.state))
+    return `${first.type} ${first.subject}: ${first.message}${others.length > 0 ? ` (and ${others.length} more)` : ''}`
   if (agent.state === 'RUNNING')
     return agent.running_revision !== null && agent.running_revision !== agent.revision ? 'changed; takes effect at the next start' : ''
   return agent.reason

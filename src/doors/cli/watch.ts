@@ -11,10 +11,10 @@ export async function watch(cli: Cli, show: (client: Promise<Client>) => Promise
     for await (const _ of stream) changed.resolve()
   })()
   following.catch(() => changed.resolve())
+  const aborted = new Promise<void>((resolve) => cli.signal.addEventListener('abort', () => resolve(), { once: true }))
   while (!cli.signal.aborted) {
     if (cli.terminal.outIsTerminal) process.stdout.write('\x1b[H\x1b[J')
     await show(Promise.resolve(client))
-    const aborted = new Promise<void>((resolve) => cli.signal.addEventListener('abort', () => resolve(), { once: true }))
     await Promise.race([changed.promise, aborted, pause(5000)])
     await Promise.race([pause(500), aborted])
     changed = Promise.withResolvers<void>()

@@ -1,7 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { RegentError } from '../../../src/kernel/errors.ts'
 import { fakeRegent } from '../../helpers/run-cli.ts'
-import { agentView, eventView } from '../../helpers/views.ts'
+import { until } from '../../helpers/until.ts'
+import { agentView, eventView, systemStatus } from '../../helpers/views.ts'
 
 async function* lines(agent: string, ...texts: string[]) {
   for (const text of texts) yield { data: { run_id: 'r', stream: 'stdout', at: 1_700_000_000_000, text: `${agent} ${text}` } }
@@ -105,6 +108,31 @@ describe('regent events', () => {
     expect(stderr).toContain('events up to 3 are no longer kept')
     const streams = regent.api.requests.filter(({ operation }) => operation === 'events.stream')
     expect(streams.map(({ headers }) => headers['last-event-id'])).toEqual(['7', '8', '9'])
+  })
+})
+
+describe('regent ps --watch', () => {
+  it('shows the list again when something happens, until Ctrl-C', async () => {
+    const names = ['first', 'second']
+    const regent = await fakeRegent({
+      'system.status': () => systemStatus(),
+      'agents.list': () => ({ agents: [agentView({ name: names.shift() ?? 'later' })], next_cursor: null }),
+      async *'events.stream'() {
+        yield { id: '8', data: { kind: 'event', event: eventView() } }
+        await new Promise(() => {})
+      },
+    })
+    const child = spawn(`${import.meta.dirname}/../../../bin/regent`, ['ps', '-w', '-o', 'name'], {
+      env: { PATH: process.env.PATH ?? '', REGENT_HOME: regent.home },
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let shown = ''
+    child.stdout.on('data', (data) => {
+      shown += data
+    })
+    await until(() => shown === 'alice/first\nalice/second\n', 'the list is shown twice')
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).toEqual([130, null])
   })
 })
 

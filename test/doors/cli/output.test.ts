@@ -3,6 +3,7 @@ import { agentColumns } from '../../../src/doors/cli/agents.ts'
 import { durationOption, sizeOption } from '../../../src/doors/cli/options.ts'
 import { layout } from '../../../src/doors/cli/output/table.ts'
 import { clean, cleanLines, columnsOf, cut, duration, money, plural, timeOf } from '../../../src/doors/cli/output/text.ts'
+import { inParallel } from '../../../src/doors/cli/parallel.ts'
 import { agentView } from '../../helpers/views.ts'
 
 const plain = (_: string, text: string) => text
@@ -65,6 +66,29 @@ describe('a table', () => {
       plain,
     )
     expect(lines).toEqual(['A     B', '日本  x', 'abc   y'])
+  })
+})
+
+describe('inParallel', () => {
+  it('keeps the order, goes on after failures, and never does more at once than allowed', async () => {
+    let running = 0
+    let most = 0
+    const results = await inParallel(
+      Array.from({ length: 50 }, (_, index) => index),
+      async (index) => {
+        most = Math.max(most, ++running)
+        await new Promise(setImmediate)
+        running--
+        if (index % 10 === 3) throw new Error(`${index}`)
+        return index * 2
+      },
+      4,
+    )
+    expect(most).toBe(4)
+    expect(results.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason.message)))).toEqual(
+      Array.from({ length: 50 }, (_, index) => (index % 10 === 3 ? `${index}` : index * 2)),
+    )
+    expect(await inParallel([], async () => 1)).toEqual([])
   })
 })
 

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { verbs } from '../../../src/doors/cli/verbs.ts'
+import { verbOf, verbs } from '../../../src/doors/cli/verbs.ts'
 import { RegentError } from '../../../src/kernel/errors.ts'
 import { fakeRegent, runCli } from '../../helpers/run-cli.ts'
 import { agentView } from '../../helpers/views.ts'
@@ -21,6 +22,13 @@ describe('regent, as it is used', () => {
       expect(stdout).toContain(`Usage: regent ${name}`)
     }
     expect((await runCli(['help', 'ls'])).stdout).toBe(helps.find(([name]) => name === 'ps')?.[1].stdout)
+  })
+
+  it('does what its page says: every command there exists, and every command is there', () => {
+    const page = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8')
+    const used = [...page.matchAll(/(?<=^|[`|( ]|&& |\| )regent ([a-z]+)/gm)].map(([, word]) => word ?? '')
+    expect(used.filter((word) => !['help', 'ready'].includes(word) && !verbOf(word))).toEqual([])
+    expect(verbs.filter(({ name }) => !used.includes(name)).map(({ name }) => name)).toEqual(['docs', 'version'])
   })
 
   it.each([

@@ -49,16 +49,21 @@ export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream
       const line = unread.shift()
       if (line !== undefined || isOver || signal?.aborted) return Promise.resolve(line)
       const { promise, resolve } = Promise.withResolvers<string | undefined>()
-      const waiter: Waiter = { question, give: resolve }
-      waiters.push(waiter)
-      signal?.addEventListener('abort', () => {
-        const at = waiters.indexOf(waiter)
-        if (at === -1) return
-        waiters.splice(at, 1)
+      const waiter: Waiter = {
+        question,
+        give(given) {
+          signal?.removeEventListener('abort', withdraw)
+          resolve(given)
+        },
+      }
+      const withdraw = () => {
+        waiters.splice(waiters.indexOf(waiter), 1)
         resolve(undefined)
         if (isTerminal) output.write('\r\x1b[K')
         ask()
-      })
+      }
+      waiters.push(waiter)
+      signal?.addEventListener('abort', withdraw, { once: true })
       reader.resume()
       ask()
       return promise

@@ -41,6 +41,7 @@ export class ChatSession {
   /** Until the input ends, `/exit`, or Ctrl-C outside a turn. */
   async run(): Promise<void> {
     const signal = AbortSignal.any([this.#cli.signal, this.#over.signal])
+    signal.addEventListener('abort', () => this.#turn?.end(), { once: true })
     let failure: unknown
     const following = this.#follow(signal).catch((error) => {
       failure = error
@@ -63,7 +64,6 @@ export class ChatSession {
     for (const old of this.#mine) if (this.#mine.size > 100) this.#mine.delete(old)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#turn = { id, end: resolve }
-    signal.addEventListener('abort', () => resolve(), { once: true })
     try {
       await this.#client.call('messages.send', { agent: agent.id, content, id, conversation }, { signal })
       await promise

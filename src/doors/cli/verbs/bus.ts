@@ -8,7 +8,7 @@ export function configure(command: Command, cli: Cli): void {
   command
     .command('publish')
     .description('publish a message on a topic')
-    .argument('<TOPIC>', 'such as mcp_agent_crypto_trader')
+    .argument('<TOPIC>', 'such as agent:news')
     .argument('<MESSAGE>', 'JSON, or text; - reads it from stdin')
     .option('--key <KEY>', 'key of the message, where the bus knows keys')
     .option('--json', 'print what was published as JSON')
@@ -22,7 +22,7 @@ export function configure(command: Command, cli: Cli): void {
   command
     .command('tail')
     .description('follow a topic until Ctrl-C')
-    .argument('<TOPIC>', 'such as mcp_agent_agent_crypto_trader')
+    .argument('<TOPIC>', 'such as agent_news')
     .option('--json', 'one JSON object a line, with id and topic')
     .action(async (topic: string, { json }: { json?: boolean }) => {
       const { terminal, signal } = cli

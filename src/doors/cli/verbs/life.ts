@@ -9,6 +9,7 @@ import { EXIT, exitCodeOf, failureText, isInterrupt } from '../failure.ts'
 import { durationOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import { plural } from '../output/text.ts'
+import { inParallel } from '../parallel.ts'
 import { withProgress } from '../progress.ts'
 import { about, resolveTargets, type Target } from '../targets.ts'
 
@@ -110,13 +111,13 @@ function questionFor(targets: readonly Target[]): string {
   return `Remove ${plural(targets.length, 'agent')} with their files (${names.join(', ')}${more})?`
 }
 
-/** All at once; a failure of one does not hinder the others, and the first decides the exit code. */
+/** Side by side; a failure of one does not hinder the others, and the first decides the exit code. */
 async function act(cli: Cli, client: Client, targets: readonly Target[], options: Options, action: Action): Promise<void> {
   const format = formatOf(options)
   const waiting = { wait: options.wait ?? true, ...(options.timeout === undefined ? {} : { timeout: options.timeout }) }
   const label = targets.length === 1 ? (targets[0]?.name ?? '') : plural(targets.length, 'agent')
-  const asked = targets.map(({ ref }) => about(client, ref, () => action.ask(client, ref, waiting, cli.signal)))
-  const settled = await withProgress(cli, `${action.doing} ${label}`, Promise.allSettled(asked))
+  const asked = inParallel(targets, ({ ref }) => about(client, ref, () => action.ask(client, ref, waiting, cli.signal)))
+  const settled = await withProgress(cli, `${action.doing} ${label}`, asked)
   const done = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
   if (format === 'json' || format === 'yaml') await printValue(cli.terminal, format, done)

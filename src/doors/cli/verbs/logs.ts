@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Client } from '../../../client/client.ts'
+import { RegentError } from '../../../kernel/errors.ts'
 import { widest } from '../agents.ts'
 import type { Cli } from '../cli.ts'
 import { countOption, withFormat } from '../options.ts'
@@ -14,6 +15,9 @@ interface Options extends FormatOptions {
   timestamps?: boolean
 }
 
+/** Each is a connection of its own. */
+const MOST = 100
+
 const colours: readonly Colour[] = ['cyan', 'magenta', 'green', 'yellow', 'blue']
 
 export function configure(command: Command, cli: Cli): void {
@@ -26,6 +30,8 @@ export function configure(command: Command, cli: Cli): void {
     .action(async (words: string[], options: Options) => {
       const client = await cli.client()
       const targets = await resolveTargets(client, words)
+      if (targets.length > MOST)
+        throw new RegentError('BAD_REQUEST', `${targets.length} agents are too many to show at once`, { hint: `name at most ${MOST}` })
       const width = widest(targets.map(({ name }) => name))
       const settled = await Promise.allSettled(
         targets.map((target, index) => follow(cli, client, target, options, targets.length > 1 ? prefixOf(cli, target, width, index) : '')),

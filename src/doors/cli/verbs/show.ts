@@ -6,7 +6,8 @@ import { withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import type { Paint } from '../output/terminal.ts'
 import { clean, cleanLines, duration, money, timeOf } from '../output/text.ts'
-import { about, resolveTargets } from '../targets.ts'
+import { inParallel } from '../parallel.ts'
+import { about, resolveTargets, type Target } from '../targets.ts'
 
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml', 'name'])
@@ -15,8 +16,11 @@ export function configure(command: Command, cli: Cli): void {
       const format = formatOf(options)
       const client = await cli.client()
       const targets = await resolveTargets(client, words)
-      const asked = targets.map(({ ref }) => about(client, ref, () => client.call('agents.get', { agent: ref }, { signal: cli.signal })))
-      const agents = await Promise.all(asked)
+      const get = ({ ref }: Target) => about(client, ref, () => client.call('agents.get', { agent: ref }, { signal: cli.signal }))
+      const agents = (await inParallel(targets, get)).map((settled) => {
+        if (settled.status === 'rejected') throw settled.reason
+        return settled.value
+      })
       if (format === 'json' || format === 'yaml') return printValue(cli.terminal, format, agents.length === 1 ? agents[0] : agents)
       for (const [index, agent] of agents.entries()) {
         if (format === 'name') cli.terminal.out(fullName(agent))
