@@ -60,7 +60,7 @@ describe('without a key', () => {
     ['haiku', 'ANTHROPIC_API_KEY'],
     ['gpt-4o', 'OPENAI_API_KEY'],
     ['generic.llama3', 'OPENAI_BASE_URL'],
-  ])('the offline model stands in for %s and says what to set [I2-MOD-05]', (reference, setting) => {
+  ])('the offline model stands in for %s and says what to set [part of I2-MOD-05]', (reference, setting) => {
     const model = models({ keys: { anthropic: '', openai: ' ' } }).get(reference)
     expect(model).toMatchObject({ id: 'offline', notice: expect.stringContaining(setting) })
     expect(model.notice).toContain('offline model stands in')

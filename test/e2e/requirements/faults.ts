@@ -72,7 +72,7 @@ export const faults: readonly Requirement[] = [
   planned(3, 'F67', 'P', "Agent reads the manager's database, socket, token, another run's directory: refused when a separate uid is configured; with the same uid documented as not a boundary"),
   proved(2, 'F68', 'P', 'Mass assignment (`pid`, `state`, `owner`, `is_admin` in create): 422'),
   planned(9, 'F69', 'P', 'Audit: every change has who, what, when, result; append-only: present after each test above'),
-  proved(7, 'F70', 'P', 'MCP/OpenAPI URL to 127.0.0.1, 169.254.169.254, `0x7f.1`, `2130706433`, `[::ffff:7f00:1]`, redirects, DNS that changes between check and use: refused, in every notation, by the address that is used, at each redirect'),
+  planned(7, 'F70', 'P', 'MCP/OpenAPI URL to 127.0.0.1, 169.254.169.254, `0x7f.1`, `2130706433`, `[::ffff:7f00:1]`, redirects, DNS that changes between check and use: refused, in every notation, by the address that is used, at each redirect'),
   planned(7, 'F71', 'P', 'Tool description changes after approval (rug pull): hash differs → tool disabled until approved again'),
   planned(7, 'F72', 'P', 'Tool description or result with instructions, 5 MiB result, binary: data only: length-limited, never parsed for @mentions or commands; marked as untrusted'),
   planned(7, 'F73', 'P', 'Two servers offer the same tool name: namespaced; no shadowing'),

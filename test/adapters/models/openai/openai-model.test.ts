@@ -25,7 +25,7 @@ describe('OpenAI and what is compatible with it', () => {
     ['generic.llama3', 'llama3'],
     ['openai.meta-llama/Llama-3.1-8B', 'meta-llama/Llama-3.1-8B'],
     ['llama3.1:8b', 'llama3.1:8b'],
-  ])('asks a local address without a key for %s [I2-MOD-03]', async (reference, model) => {
+  ])('asks a local address without a key for %s [part of I2-MOD-03]', async (reference, model) => {
     const { server } = await servedModels(['Hello.'])
     const { models } = await servedModels([], { keys: {}, baseUrls: { openai: server.url } })
     const answer = await models.get(reference).answer(ask('hi'))

@@ -2,7 +2,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { checkLiteral, isPrivate, publicLookup } from '../../../../src/adapters/tool-servers/fetch/addresses.ts'
 
-describe('addresses that are not for strangers [F70]', () => {
+describe('addresses that are not for strangers [part of F70]', () => {
   it.each([
     '0.0.0.0',
     '10.1.2.3',

@@ -166,11 +166,11 @@ describe('addresses of this machine and its network', () => {
     'http://[::1]/',
     'http://169.254.169.254/latest/meta-data/',
     'http://[64:ff9b::7f00:1]/',
-  ])('are refused: %s [F70]', async (url) => {
+  ])('are refused: %s [part of F70]', async (url) => {
     expect(await call(await fetchServer([], []), 'fetch', { url })).toMatchObject(refused)
   })
 
-  it('are reached where a person agreed to exactly this call [F70]', async () => {
+  it('are reached where a person agreed to exactly this call [part of F70]', async () => {
     const { url, seen } = await pages({ '/': '<html>inside' })
     const server = await fetchServer([], [])
     expect(await call(server, 'fetch', { url })).toMatchObject(refused)
@@ -178,7 +178,7 @@ describe('addresses of this machine and its network', () => {
     expect(textOf(await call(server, 'fetch', { url }, { approved: true }))).toContain('inside')
   })
 
-  it('are not reached by a redirect, whoever agreed to its beginning [F70]', async () => {
+  it('are not reached by a redirect, whoever agreed to its beginning [part of F70]', async () => {
     const target = await pages({ '/': '<html>inside' })
     const start = await pages({ '/': (_, response) => response.writeHead(302, { location: target.url }).end() })
     expect(await call(await fetchServer([], []), 'fetch', { url: start.url }, { approved: true })).toMatchObject(refused)

@@ -72,7 +72,7 @@ describe('the child of an MCP server', () => {
     await expect(connected(config)).rejects.toMatchObject({ code: 'INVALID', hint: expect.stringContaining(hint) })
   })
 
-  it('is ended when it does not answer the greeting', async () => {
+  it('is ended when it does not answer the greeting [part of F79]', async () => {
     const start = performance.now()
     const script =
       "require('fs').writeFileSync('pid', String(process.pid)); process.on('SIGTERM', () => {}); process.stdin.resume(); setInterval(() => {}, 1e6)"
@@ -98,7 +98,7 @@ describe('the child of an MCP server', () => {
     await expect(start).rejects.toThrow('stopped')
   })
 
-  it('fails the call that it dies in, and says why it is gone', async () => {
+  it('fails the call that it dies in, and says why it is gone [part of F79]', async () => {
     const server = await connected(stdioConfig())
     await expect(call(server, 'die')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -108,7 +108,7 @@ describe('the child of an MCP server', () => {
     await expect(call(server, 'echo', { text: 'x' })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
   })
 
-  it('may flood stderr: it is read on, and little of it is logged', async () => {
+  it('may flood stderr: it is read on, and little of it is logged [part of F79]', async () => {
     let logged = 0
     const logger = { ...silentLogger, child: () => ({ ...silentLogger, debug: () => void logged++ }) }
     const before = process.memoryUsage().rss

@@ -75,7 +75,7 @@ for (const [name, config] of Object.entries(configs)) {
       })
     })
 
-    it('cuts a result to 5 MiB and says so', async () => {
+    it('cuts a result to 5 MiB and says so [part of F72]', async () => {
       const server = await connected(await config())
       const { content } = await call(server, 'big', { bytes: 3 << 20, parts: 4 })
       const texts = content.map((one) => ('text' in one ? (one.text ?? '') : ''))
