@@ -64,10 +64,23 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
     },
     logs: { maxBytes: bytesOf(written.logs.max_size), keep: written.logs.keep },
     events: { keep: written.events.keep },
-    teamEnv: pick(teamVariables, env, dotenv),
+    teamEnv: { ...pick(teamVariables, env, dotenv), ...runnerEnv(written) },
     baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', ...pick(baseVariables, env, {}) },
     warnings: [],
   }
+}
+
+/** What this configuration tells runners, under the names that they read. */
+function runnerEnv({ models, tools }: WrittenConfig): Record<string, string> {
+  const told = {
+    ANTHROPIC_API_KEY: models.anthropic_key,
+    OPENAI_API_KEY: models.openai_key,
+    ANTHROPIC_BASE_URL: models.anthropic_base_url,
+    OPENAI_BASE_URL: models.openai_base_url,
+    REGENT_DEFAULT_MODEL: models.default,
+    REGENT_TOOLS_ALLOW_HOSTS: tools.allow_hosts.join(','),
+  }
+  return Object.fromEntries(Object.entries(told).flatMap(([name, value]) => (value ? [[name, value]] : [])))
 }
 
 function databaseUrl(written: string | undefined, home: string): string {

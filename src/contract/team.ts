@@ -73,10 +73,20 @@ export const teamConfig = z.looseObject({
 })
 export type TeamConfig = z.output<typeof teamConfig>
 
+/** A plan could not tell apart two that differ in case alone. */
+function uniqueNames(members: readonly { readonly name: string }[], context: z.RefinementCtx): void {
+  const seen = new Set<string>()
+  for (const [index, { name }] of members.entries()) {
+    const key = name.toLowerCase()
+    if (seen.has(key)) context.addIssue({ code: 'custom', path: [index, 'name'], message: `another subagent is called '${name}' already` })
+    seen.add(key)
+  }
+}
+
 /** What makes a team: stored as posted (the schema's defaults are applied when it is read, not when it is kept). */
 export const teamDefinition = z
   .object({
-    subagents: z.array(subAgent).max(256),
+    subagents: z.array(subAgent).max(256).superRefine(uniqueNames),
     json_config: teamConfig,
     initial_task: z.string().max(1_000_000).nullish(),
   })

@@ -20,6 +20,8 @@ export interface Surroundings {
   /** Lines can be read from the input. */
   readonly readable: boolean
   readonly secrets: Readonly<Record<string, string>>
+  /** For members that name no model; the configuration's. */
+  readonly defaultModel: string | undefined
   readonly redact: (text: string) => string
   readonly runnerOptions: (spec: TeamSpec, onRefused: (reason: string) => void) => RunnerOptions
 }
@@ -54,6 +56,7 @@ export function surroundings(name: string): Surroundings {
     interactive,
     readable: standalone && input !== 'none',
     secrets,
+    defaultModel: env.REGENT_DEFAULT_MODEL || undefined,
     redact: redactor([...Object.values(secrets), ...keys]),
     runnerOptions(spec, onRefused) {
       const redact = redactor([...Object.values(secrets), ...keys, ...secretsIn(spec.config)])

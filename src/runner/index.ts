@@ -34,7 +34,7 @@ export class Team {
     process.on('unhandledRejection', (error) => void this.#crash(error))
     try {
       const around = surroundings(this.#input.name)
-      const spec = readTeam(this.#input, around.secrets)
+      const spec = readTeam(this.#input, around.secrets, around.defaultModel)
       const options = around.runnerOptions(spec, (reason) => void this.#refused(reason))
       this.#around = around
       this.#logger = options.logger

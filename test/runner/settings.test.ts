@@ -15,6 +15,16 @@ import { until } from '../helpers/until.ts'
 const secretOf = (key: string): string => `$\{secret:${key}}`
 
 describe('a definition', () => {
+  it('uses the configured model for whoever names none', () => {
+    const subagents = [
+      { name: 'a', instruction: '' },
+      { name: 'b', instruction: '', model: 'opus' },
+    ]
+    const spec = readTeam({ name: 'crew', subagents, config: {} }, {}, 'offline')
+    expect([spec.config.default_model, ...spec.subagents.map(({ model }) => model)]).toEqual(['offline', 'offline', 'opus'])
+    expect(readTeam({ name: 'crew', subagents, config: { default_model: 'sonnet' } }, {}, 'offline').config.default_model).toBe('sonnet')
+  })
+
   it('gets its secrets where a whole text refers to one, and nowhere else', () => {
     const config = {
       anthropic: { api_key: secretOf('a.key') },

@@ -89,6 +89,16 @@ describe('creating an agent', () => {
     ['a reserved name', { name: 'available' }, 'agent.name'],
     ['subagents that are no list', { subagents: {} }, 'agent.subagents'],
     ['a subagent without a name', { subagents: [{ instruction: 'x' }] }, 'agent.subagents.0.name'],
+    [
+      'two subagents of one name',
+      {
+        subagents: [
+          { name: 'X', instruction: '' },
+          { name: 'x', instruction: '' },
+        ],
+      },
+      'agent.subagents.1.name',
+    ],
     ['an unknown backend', { json_config: { pubsub_config: { backend: 'pigeon' } } }, 'agent.json_config.pubsub_config.backend'],
     ['a state', { state: 'RUNNING' }, 'agent'],
     [
