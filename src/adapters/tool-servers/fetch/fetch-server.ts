@@ -14,7 +14,7 @@ export interface FetchOptions {
 }
 
 const largestPage = 5 * 1024 * 1024
-const defaultTimeoutMs = 30_000
+const longestMs = 30_000
 
 /** The tool of `mcp-server-fetch`, built in. Throws UNAVAILABLE for an option that only the original has. */
 export function createFetchServer(id: string, args: readonly string[], options: FetchOptions): ToolServer {
@@ -51,7 +51,7 @@ interface Circumstances extends FetchOptions {
 }
 
 async function fetchPage(args: FetchArguments, call: ToolCallOptions, around: Circumstances): Promise<ToolResult> {
-  const ms = Math.min(call.timeoutMs ?? Number.POSITIVE_INFINITY, around.timeoutMs ?? defaultTimeoutMs)
+  const ms = Math.min(call.timeoutMs ?? longestMs, around.timeoutMs ?? longestMs, longestMs)
   const timeout = AbortSignal.timeout(ms)
   const signal = AbortSignal.any([call.signal, around.closing, timeout])
   const options = { userAgent: around.userAgent, signal, trusts: trustOf(args.url, call.approved, around.allowHosts) }

@@ -2,7 +2,10 @@ import { StringDecoder } from 'node:string_decoder'
 
 const longestLine = 2_000
 const linesPerSecond = 50
-const tailLines = 3
+const keptLines = 40
+const shownLines = 3
+// Of a stack trace the telling line is not the last one.
+const telling = /error|exception|fail|cannot|could not|not found|no such|denied|refused|invalid|missing|required/i
 
 /** Cuts what a child writes to stderr into lines, passes on a bounded number of them, and keeps the last. */
 export class StderrTail {
@@ -17,12 +20,11 @@ export class StderrTail {
     this.#tell = tell
   }
 
+  /** Its last words: the lines that seem to say what went wrong, else simply the last. */
   get text(): string {
-    return [...this.#last, this.#rest]
-      .filter((line) => line.trim() !== '')
-      .slice(-tailLines)
-      .join(' | ')
-      .slice(0, longestLine)
+    const lines = [...this.#last, this.#rest].map((line) => line.trim()).filter((line) => line !== '')
+    const found = lines.filter((line) => telling.test(line) && !line.startsWith('at '))
+    return (found.length > 0 ? found : lines).slice(-shownLines).join(' | ').slice(0, longestLine)
   }
 
   add(chunk: Buffer): void {
@@ -33,7 +35,7 @@ export class StderrTail {
 
   #line(line: string): void {
     this.#last.push(line)
-    if (this.#last.length > tailLines) this.#last.shift()
+    if (this.#last.length > keptLines) this.#last.shift()
     const second = Math.floor(performance.now() / 1000)
     if (second !== this.#second) {
       this.#second = second

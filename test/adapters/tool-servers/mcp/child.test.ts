@@ -91,6 +91,17 @@ describe('the child of an MCP server', () => {
     expect(error).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching(/exit code 3.*cannot log in with \*\*\*/) })
   })
 
+  it('is told of with the line of a stack trace that says what is wrong', async () => {
+    const start = connected({ command: 'node', args: ['-e', "const x = 1\nthrow new Error('no database here')"] })
+    await expect(start).rejects.toMatchObject({ message: expect.stringContaining('Error: no database here') })
+  })
+
+  it('is ended when it sends a message too long to keep', async () => {
+    const server = await connected(stdioConfig())
+    await expect(call(server, 'big', { bytes: 20 << 20, parts: 2 })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(await server.closed).toContain('a message of more than')
+  })
+
   it('stops waiting for it when it is aborted', async () => {
     const stop = new AbortController()
     const start = connected(stdioConfig('hangs'), {}, { signal: stop.signal })
