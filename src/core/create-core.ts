@@ -87,6 +87,7 @@ export function createCore(options: CoreOptions): RunningCore {
     links,
     async begin() {
       await journal.open()
+      await tellAll(options, 'regent.started')
       await channels.open()
       await outbox.start(channels.relay())
       housekeeping()
@@ -98,6 +99,7 @@ export function createCore(options: CoreOptions): RunningCore {
     async close() {
       closing = true
       stopKeeping()
+      await tellAll(options, 'regent.stopping').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the stop was not told'))
       supervisor.close()
       links.closeAll('Regent stops')
       await channels.close()
@@ -140,6 +142,13 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
     },
     streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
   }
+}
+
+/** An event of Regent itself, for admins. */
+async function tellAll({ store, clock, about }: CoreOptions, type: 'regent.started' | 'regent.stopping'): Promise<void> {
+  const data = { version: about.version, pid: about.pid }
+  const nobody = { agentId: null, agent: null, owner: null }
+  await store.transaction((tables) => tables.events.append({ ...nobody, at: clock.now(), type, actor: 'regent', data }))
 }
 
 async function keepHouse({ store, clock, eventsKept }: CoreOptions): Promise<void> {

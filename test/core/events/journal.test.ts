@@ -28,9 +28,10 @@ describe('the journal', () => {
     await world.team('a')
     const items = follow(world, { after: 0 })
     await Promise.all(Array.from({ length: 30 }, (_, index) => world.team(`b${index}`)))
-    await until(() => items.length === 31, '31 events')
+    await until(() => items.length === 32, '32 events')
+    expect(items[0]?.event?.type).toBe('regent.started')
     const numbers = items.map((item) => item.event?.number ?? 0)
-    expect(numbers).toEqual(Array.from({ length: 31 }, (_, index) => index + 1))
+    expect(numbers).toEqual(Array.from({ length: 32 }, (_, index) => index + 1))
   })
 
   it('shows each user his own agents alone', async () => {
@@ -48,7 +49,7 @@ describe('the journal', () => {
     await world.store.transaction((tables) => tables.events.prune(1))
     const items = follow(world, { after: 1 })
     await until(() => items.length === 1, 'the resync')
-    expect(items[0]).toMatchObject({ kind: 'resync', oldest: 3, newest: 3 })
+    expect(items[0]).toMatchObject({ kind: 'resync', oldest: 4, newest: 4 })
     await world.team('d')
     await until(() => items.length === 2, 'the next event')
   })
