@@ -4,8 +4,15 @@ import type { LogLine, Runtime } from '../../src/ports/runtime.ts'
 import { until } from '../helpers/until.ts'
 import { type RuntimePlace, textOf } from './runtime-place.ts'
 
+type Place = () => Promise<RuntimePlace>
+
 /** An agent's output. */
-export function runtimeLogs(place: () => Promise<RuntimePlace>): void {
+export function runtimeLogs(place: Place): void {
+  kept(place)
+  followed(place)
+}
+
+function kept(place: Place): void {
   it('shows both streams of all runs of an agent in order', async () => {
     const here = await place()
     const runtime = await here.open()
@@ -31,7 +38,9 @@ export function runtimeLogs(place: () => Promise<RuntimePlace>): void {
     await follow.done
     expect(follow.lines).toEqual([])
   })
+}
 
+function followed(place: Place): void {
   it('follows from the tail on, over the agent’s next run, until told to end', async () => {
     const here = await place()
     const runtime = await here.open()

@@ -8,9 +8,11 @@ import { runtimeStops } from './runtime-stops.ts'
 /** What every runtime must do; where a flag of `can` says that it cannot, what it does instead. */
 export function runtimeConformance(name: string, place: () => Promise<RuntimePlace>): void {
   describe(`${name} as a runtime`, () => {
+    handingOver(place)
     starting(place)
     ending(place)
     finding(place)
+    forgetting(place)
     runtimeStops(place)
     runtimeLogs(place)
   })
@@ -18,7 +20,7 @@ export function runtimeConformance(name: string, place: () => Promise<RuntimePla
 
 type Place = () => Promise<RuntimePlace>
 
-function starting(place: Place): void {
+function handingOver(place: Place): void {
   it('is usable here', async () => {
     const runtime = await (await place()).open()
     await expect(runtime.check()).resolves.toBeUndefined()
@@ -62,7 +64,9 @@ function starting(place: Place): void {
     for (const entry of expected) expect(`\n${seen}\n`).toContain(`\n${entry}\n`)
     expect(seen.length).toBe(expected.join('\n').length)
   })
+}
 
+function starting(place: Place): void {
   it('starts nothing twice for one run id', async () => {
     const here = await place()
     const runtime = await here.open()
@@ -173,7 +177,9 @@ function finding(place: Place): void {
     expect(await (await next.start(spec)).exited).toMatchObject({ kind: 'exited', code: 3 })
     expect(await textOf(next, spec.agentId)).toEqual(['started'])
   })
+}
 
+function forgetting(place: Place): void {
   it('forgets a finished run, and all of an agent', async () => {
     const here = await place()
     const runtime = await here.open()

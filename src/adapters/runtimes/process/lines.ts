@@ -1,5 +1,5 @@
 /** What a reader gets of one line at most; the rest of a longer one stays on disk only. */
-export const LINE_BYTES = 64 * 1024
+const LINE_BYTES = 64 * 1024
 
 const NEWLINE = 10
 
