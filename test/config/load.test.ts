@@ -59,14 +59,14 @@ describe('loadConfig', () => {
     })
   })
 
-  it('cannot be changed, at any depth', () => {
+  it('[I2-CFG-01] cannot be changed, at any depth', () => {
     const config = loadConfig(project())
     const frozen = (value: object): boolean =>
       Object.isFrozen(value) && Object.values(value).every((inner) => typeof inner !== 'object' || inner === null || frozen(inner))
     expect(frozen(config)).toBe(true)
   })
 
-  it('lets the later layer win, and knows where each value came from', () => {
+  it('[I2-CFG-01] lets the later layer win, and knows where each value came from', () => {
     const toml = 'auth = "token"\n[http]\nhost = "127.0.0.2"\nport = 1\norchestrator_port = "off"\n[models]\nopenai_key = "of-file"\n'
     const source = project(
       { 'regent.toml': toml, '.env': 'OPENAI_API_KEY=of-dotenv\nANTHROPIC_API_KEY=of-dotenv\n' },

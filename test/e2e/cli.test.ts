@@ -91,7 +91,7 @@ it('an agent is created from a file, talked with and changed', async () => {
   expect((await regent.run('restart', 'alice/news')).code).toBe(0)
 })
 
-it('what is followed goes on over a restart of Regent, on another port', async () => {
+it('[I2-CLI-09] what is followed goes on over a restart of Regent, on another port', async () => {
   const regent = await Regent.start()
   const events = following(regent, 'events', '-f', '--type', 'agent.created', '-n', '0')
   await regent.run('run', 'one', '--', 'sleep', '600')
@@ -109,4 +109,20 @@ it('what is followed goes on over a restart of Regent, on another port', async (
   expect(events.seen.stderr).toContain('connecting again')
   events.child.kill('SIGINT')
   expect(await events.ended).toBe(130)
+})
+
+it('[I2-CLI-06] logs -f follows an agent over its own restarts and a kill -9 of Regent', async () => {
+  const regent = await Regent.start()
+  await regent.run('run', 'counting', '--restart', 'always', '--startsecs', '0', '--', 'sh', '-c', 'echo "life $$"; exec sleep 600')
+  const logs = following(regent, 'logs', '-f', 'counting')
+  const lives = () => new Set(logs.seen.stdout.match(/life \d+/g)).size
+  await until(() => lives() === 1, 'the first life is shown')
+  expect((await regent.run('restart', 'counting')).code).toBe(0)
+  await until(() => lives() === 2, 'the second life is shown')
+  logs.child.kill('SIGINT')
+  expect(await logs.ended).toBe(130)
+  await regent.kill()
+  await regent.serve()
+  const { stdout } = await regent.run('logs', 'counting')
+  expect(new Set(stdout.match(/life \d+/g)).size).toBe(2)
 })

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { markedPids } from '../helpers/marked.ts'
 import { type ModelScript, type SeenRequest, startModelServer } from '../helpers/model-server.ts'
 import { Regent } from '../helpers/regent.ts'
@@ -35,14 +36,14 @@ async function team(
   script: (note: string) => ModelScript,
   config: (url: string) => object,
   confirm = true,
+  env: (url: string) => Readonly<Record<string, string>> = () => ({}),
 ): Promise<{ regent: Regent; seen: readonly SeenRequest[]; note: string }> {
-  const regent = await Regent.start()
-  const notes = join(regent.project, 'notes')
-  mkdirSync(notes)
+  const notes = temporaryFolder()
   const note = join(notes, 'note.txt')
   writeFileSync(note, 'eleven')
   const models = await startModelServer({ script: script(note) })
   onTestFinished(() => models.close())
+  const regent = await Regent.start(env(models.url))
   const tool_calls = [{ name: 'read_text_file', seek_confirm: confirm, time_to_confirm: 60_000, default: 'reject' }]
   const json_config = {
     mcp: { servers: { files: { command: process.execPath, args: [filesystem, notes], tool_calls } } },
@@ -88,6 +89,13 @@ describe('a team with a model on the real wire and a real MCP server', () => {
     expect(row?.usage.output_tokens).toBeGreaterThan(0)
     const { messages } = (await regent.fetch('/api/v1/agents/library/messages')).body as { messages: Message[] }
     expect(messages.map((message) => message.type)).toEqual(['user', 'user', 'tool_call', 'tool_result', 'assistant', 'assistant'])
+  })
+
+  it('[S0-26] takes the key from CLAUDE_API_KEY where json_config has an empty one', async () => {
+    const env = (url: string) => ({ CLAUDE_API_KEY: 'k-from-env', ANTHROPIC_BASE_URL: url })
+    const { regent, seen } = await team(thoughtful, () => ({ anthropic: { api_key: '' } }), false, env)
+    expect((await regent.json<Message>('send', 'library', 'What does the note say?', '--wait')).content).toBe('The note says eleven.')
+    expect(new Set(seen.map((request) => request.headers['x-api-key']))).toEqual(new Set(['k-from-env']))
   })
 
   it('[I2-MOD-02] says what is wrong with a key that is refused, and goes on with the next message', async () => {

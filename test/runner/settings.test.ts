@@ -74,7 +74,7 @@ describe('a definition', () => {
   })
 })
 
-describe('the log [S0-20]', () => {
+describe('the log', () => {
   const setup = (settings: Partial<LogSettings>, dir = temporaryFolder()) => {
     const lines: string[] = []
     const redact = redactor(['sk-secret-1', 'short'])
@@ -88,7 +88,7 @@ describe('the log [S0-20]', () => {
     return { log, lines, dir }
   }
 
-  it('writes lines of its level and above, without secrets, colours or lines that are not its own', () => {
+  it('[S0-20] writes lines of its level and above, without secrets, colours or lines that are not its own', () => {
     const { log, lines } = setup({ level: 'warning' })
     log.info({}, 'not told')
     log.warn({ key: 'sk-secret-1', text: 'a\nb\u001b[31m', deep: { list: [1] } }, 'told\r\nfake line')

@@ -19,7 +19,7 @@ const asking = () =>
   })
 
 describe('regent approvals, approve, reject', () => {
-  it('lists what waits, with what it is about', async () => {
+  it('[I2-CLI-10] lists what waits, with what it is about', async () => {
     const regent = await asking()
     const { stdout } = await regent.run(['approvals'])
     expect(stdout.replaceAll(/1m\d+s/g, '1m59s')).toMatchInlineSnapshot(`
@@ -39,7 +39,7 @@ describe('regent approvals, approve, reject', () => {
     expect(await regent.run(['approvals'])).toEqual({ code: 0, stdout: '', stderr: 'nothing waits for an approval\n' })
   })
 
-  it('answers by id or unique prefix', async () => {
+  it('[I2-CLI-10] answers by id or unique prefix', async () => {
     const regent = await asking()
     expect((await regent.run(['approve', '7e3cf'])).stdout).toBe('alice/news  fetch.fetch  confirmed  {"url":"https://example.org"}\n')
     expect(JSON.parse((await regent.run(['approve', waiting[0]?.id ?? '', '--json'])).stdout)).toMatchObject({ state: 'confirmed' })
@@ -70,7 +70,7 @@ const token = {
 }
 
 describe('regent token', () => {
-  it('prints a new token alone on stdout, once', async () => {
+  it('[I2-TOK-01] prints a new token alone on stdout, once', async () => {
     const regent = await fakeRegent({ 'tokens.create': ({ user, role }) => ({ ...token, user, role, token: 'the-secret' }) })
     const { code, stdout, stderr } = await regent.run(['token', 'create', 'alice', '--role', 'read-only'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'the-secret\n' })

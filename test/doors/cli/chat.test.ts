@@ -67,7 +67,7 @@ describe('regent chat with a pipe', () => {
     expect(stream?.headers['last-event-id']).toBe('7')
   })
 
-  it('shows tool calls and results, and asks for approvals inline', async () => {
+  it('[I2-CLI-08] shows tool calls and results, and asks for approvals inline', async () => {
     const approval = { ...approvalView(), subagent: 'finder' }
     const { regent, tell } = await chatting((id, _, told) => {
       told(said(id, { tool_name: 'fetch', tool_args: { url: 'u' } }, { type: 'tool_call', final: false, author: 'finder' }))

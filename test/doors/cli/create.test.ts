@@ -25,7 +25,7 @@ function file(name: string, content: string): { cwd: string; path: string } {
 }
 
 describe('regent create', () => {
-  it('takes what the manager API takes, from a file', async () => {
+  it('[I2-CLI-02] takes what the manager API takes, from a file', async () => {
     const regent = await creating()
     const { cwd, path } = file('news.json', JSON.stringify(ofManagerApi))
     expect(await regent.run(['create', '-f', path], { cwd })).toEqual({ code: 0, stdout: 'bo/news  created\n', stderr: '' })
@@ -80,7 +80,7 @@ describe('regent create', () => {
 })
 
 describe('regent apply', () => {
-  it('tells what became of it and when it takes effect', async () => {
+  it('[I2-CLI-02] tells what became of it and when it takes effect', async () => {
     const regent = await creating()
     const { code, stdout, stderr } = await regent.run(['apply', '-f', '-'], { stdin: JSON.stringify(ofManagerApi) })
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'bo/news  changed\n', stderr: 'takes effect at its next start\n' })

@@ -90,7 +90,7 @@ describe('regent events', () => {
     expect(wrong.stderr).toContain('there is no event type run.exitd\nhint: did you mean run.exited?')
   })
 
-  it('follows from where the list ended, and again from there when the connection is lost', async () => {
+  it('[I2-CLI-09] follows from where the list ended, and again from there when the connection is lost', async () => {
     const regent = await happened()
     let connections = 0
     regent.api.on('events.stream', async function* () {

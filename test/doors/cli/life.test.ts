@@ -30,7 +30,7 @@ describe('regent start, stop, restart, rm', () => {
     ])
   })
 
-  it('takes several names, globs and all, at once', async () => {
+  it('[I2-CLI-05] takes several names, globs and all, at once', async () => {
     const regent = await living()
     const several = await regent.run(['stop', 'one', 't*', '--json'])
     expect(JSON.parse(several.stdout).map(({ name }: { name: string }) => name)).toEqual(['one', 'two', 'three'])

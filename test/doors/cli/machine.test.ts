@@ -6,7 +6,7 @@ import { fakeRegent, runCli } from '../../helpers/run-cli.ts'
 import { agentView, approvalView, systemStatus } from '../../helpers/views.ts'
 
 describe('regent config', () => {
-  it('says that a configuration is right, and where one is wrong', async () => {
+  it('[I2-CFG-03] says that a configuration is right, and where one is wrong', async () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, 'regent.toml'), '[http]\nport = 9090\n')
     expect(await runCli(['config', 'check'], { cwd })).toEqual({
@@ -24,7 +24,7 @@ describe('regent config', () => {
     expect((await runCli(['serve'], { cwd })).code).toBe(1)
   })
 
-  it('shows every value with its origin, and no secret', async () => {
+  it('[I2-CFG-04] shows every value with its origin, and no secret', async () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, 'regent.toml'), 'database_url = "postgres://regent:pass@db/regent"\n[http]\nport = 9090\n')
     writeFileSync(join(cwd, '.env'), 'OPENAI_API_KEY=sk-secret\n')
@@ -52,7 +52,7 @@ describe('regent config', () => {
 })
 
 describe('regent doctor', () => {
-  it('finds what is here and what is not, each with a remedy', async () => {
+  it('[I2-CLI-11] finds what is here and what is not, each with a remedy', async () => {
     const { code, stdout, stderr } = await runCli(['doctor'], { env: { REGENT_PORT: '0', REGENT_ORCHESTRATOR_PORT: 'off' } })
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'everything that Regent needs is here\n' })
     expect(stdout).toMatch(/^ok {7}node {10,}24\./m)
@@ -102,7 +102,7 @@ describe('regent completion', () => {
     expect(stdout).toMatch(/regent complete '?--/)
   })
 
-  it('offers commands, options, choices, agents and approvals', async () => {
+  it('[I2-CLI-11] offers commands, options, choices, agents and approvals', async () => {
     const agents = [agentView(), agentView({ id: 'x', owner: 'bo' }), agentView({ id: 'y', name: 'queen' })]
     const regent = await fakeRegent({
       'agents.list': () => ({ agents, next_cursor: null }),

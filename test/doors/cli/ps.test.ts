@@ -35,7 +35,7 @@ describe('regent ps', () => {
     expect(regent.api.requests[0]?.headers.authorization).toBe('Bearer token-of-home')
   })
 
-  it('prints JSON with the promised fields, and only JSON, on stdout', async () => {
+  it('[I2-CLI-04] prints JSON with the promised fields, and only JSON, on stdout', async () => {
     const regent = await listed()
     const { stdout } = await regent.run(['ps', '--json'])
     const parsed = JSON.parse(stdout)
@@ -65,7 +65,7 @@ describe('regent ps', () => {
     expect(stderr).toContain('regent create -f FILE')
   })
 
-  it('prints YAML, names and ids', async () => {
+  it('[I2-CLI-12] prints YAML, names and ids', async () => {
     const regent = await listed()
     expect((await regent.run(['ls', '-o', 'yaml'])).stdout).toContain('- id: 11111111-0000-4000-8000-000000000000\n  owner: alice\n')
     expect((await regent.run(['list', '-o', 'name'])).stdout).toBe('alice/crypto_trader\nalice/news\nbo/queen\n')
@@ -85,7 +85,7 @@ describe('regent ps', () => {
     ])
   })
 
-  it('takes names, owner/name, id prefixes and globs, and suggests for what is not there', async () => {
+  it('[I2-CLI-05] takes names, owner/name, id prefixes and globs, and suggests for what is not there', async () => {
     const regent = await listed()
     expect((await regent.run(['ps', '-o', 'name', 'bo/queen', '1111', 'n*'])).stdout).toBe('alice/crypto_trader\nalice/news\nbo/queen\n')
     const missing = await regent.run(['ps', 'quen'])
@@ -103,7 +103,7 @@ describe('regent ps', () => {
     expect(none.stderr).toContain('start one with `regent serve`')
   })
 
-  it('colours states where colour is forced, and not with NO_COLOR', async () => {
+  it('[I2-CLI-12] colours states where colour is forced, and not with NO_COLOR', async () => {
     const regent = await listed()
     const coloured = (await regent.run(['ps'], { env: { FORCE_COLOR: '1' } })).stdout
     expect(coloured).toContain('\x1b[31mFATAL\x1b[39m')

@@ -12,7 +12,7 @@ const exists = () => {
 }
 
 describe('regent run', () => {
-  it('creates a command agent with what its caller has, and starts it', async () => {
+  it('[I2-CLI-03] creates a command agent with what its caller has, and starts it', async () => {
     const regent = await fakeRegent({
       'agents.create': ({ agent }) => agentDetail({ ...(agent as object), state: 'STOPPED', desired: 'running', pid: null }),
     })

@@ -19,7 +19,7 @@ describe('regent send', () => {
     expect(regent.api.requests.map(({ input }) => input)).toEqual([{ agent: 'news', content: 'how are you?', id: expect.any(String) }])
   })
 
-  it('waits for the reply, and prints its text or the whole message', async () => {
+  it('[I2-CLI-07] waits for the reply, and prints its text or the whole message', async () => {
     const regent = await talking()
     expect(await regent.run(['send', 'news', 'hello', '--wait'])).toEqual({ code: 0, stdout: 'All is well\n', stderr: '' })
     const { stdout } = await regent.run(['send', 'news', 'hello', '--wait', '--json', '--timeout', '5s', '--conversation', 'side'])
@@ -46,7 +46,7 @@ describe('regent send', () => {
     })
   })
 
-  it('exits with 124 when there is no reply in time, 4 for an unknown agent, 2 for nothing to send', async () => {
+  it('[I2-CLI-13] exits with 124 when there is no reply in time, 4 for an unknown agent, 2 for nothing to send', async () => {
     const regent = await talking()
     regent.api.on('messages.send', ({ wait }) => {
       if (wait) throw new RegentError('TIMED_OUT', 'no reply within 1 s')

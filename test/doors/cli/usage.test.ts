@@ -55,7 +55,7 @@ describe('regent, as it is used', () => {
     expect(JSON.parse((await regent.run(['version', '--json'])).stdout)).toMatchObject({ server: '9.9.9' })
   })
 
-  it('says how to start a server where none runs, with 1', async () => {
+  it('[I2-CLI-13] says how to start a server where none runs, with 1', async () => {
     const { code, stdout, stderr } = await runCli(['start', 'x'])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^regent: no Regent is running for .*\nhint: start one with `regent serve` \(in a checkout also `npm start`\)/)

@@ -9,7 +9,7 @@ export const faults: readonly Requirement[] = [
   planned(3, 'F04', 'P', 'Forks setsid + double fork + `env -i` child, then stop: nothing left at level A/B; at C/D the survivors are named in the answer'),
   planned(3, 'F05', 'P', 'Main exits, grandchild holds stdout: state EXITED within 1 s; later output still logged'),
   planned(3, 'F06', 'P', "Fork bomb (pids limit): other agents' start latency < 2 × normal; agent ended by stop within 2 s"),
-  planned(3, 'F07', 'P', 'pid reuse forced by `ns_last_pid`: stop sends no signal; run shown as lost'),
+  proved(3, 'F07', 'P', 'pid reuse forced by `ns_last_pid`: stop sends no signal; run shown as lost'),
   planned(3, 'F08', 'P', 'Stop during STARTING, start during STOPPING, restart ×100 at once: serialised per agent; final state = last accepted command; never two live copies'),
   planned(3, 'F09', 'P', 'Wrapper SIGKILLed, agent lives: shown running, exit code unknown later; stop still works'),
   planned(3, 'F10', 'P', 'Pump SIGKILLed: reported; agent restarted by policy'),

@@ -15,11 +15,11 @@ const project: readonly Requirement[] = [
 
 // biome-ignore format: one promise a line
 const layers: readonly Requirement[] = [
-  planned(2, 'I2-CFG-01', 'I', 'Configuration is layered: defaults < regent.toml < REGENT_* < flags, compiled once and frozen'),
-  planned(2, 'I2-CFG-02', 'I', 'regent.toml has a published JSON Schema, equal to the one that is enforced'),
-  planned(2, 'I2-CFG-03', 'I', '`regent config check` names each wrong key with its place'),
-  planned(2, 'I2-CFG-04', 'I', '`regent config show --origin` tells where each value came from, secrets masked'),
-  planned(2, 'I2-OPS-01', 'I', 'HTTP routes, the client and CLI verbs come from one operations table'),
+  proved(2, 'I2-CFG-01', 'I', 'Configuration is layered: defaults < regent.toml < REGENT_* < flags, compiled once and frozen'),
+  proved(2, 'I2-CFG-02', 'I', 'regent.toml has a published JSON Schema, equal to the one that is enforced'),
+  proved(2, 'I2-CFG-03', 'I', '`regent config check` names each wrong key with its place'),
+  proved(2, 'I2-CFG-04', 'I', '`regent config show --origin` tells where each value came from, secrets masked'),
+  proved(2, 'I2-OPS-01', 'I', 'HTTP routes, the client and CLI verbs come from one operations table'),
   proved(2, 'I2-PORT-01', 'I', 'Every adapter passes the whole conformance suite of its port (runtime, bus, store, tool server, model)'),
   proved(2, 'I2-STO-01', 'I', 'SQLite store: migrations each with a backup before; a newer schema is refused'),
   proved(2, 'I2-STO-02', 'I', 'One process per home: a second one refuses and names the first'),
@@ -77,18 +77,18 @@ const team: readonly Requirement[] = [
 // biome-ignore format: one promise a line
 const commandLine: readonly Requirement[] = [
   proved(2, 'I2-CLI-01', 'I', '`regent serve` prints `regent ready http://HOST:PORT` once adopted and open; logs go to stderr'),
-  planned(2, 'I2-CLI-02', 'I', '`regent create -f FILE|-` and `regent apply -f`'),
-  planned(2, 'I2-CLI-03', 'I', '`regent run NAME … -- COMMAND ARG…` creates and starts a command agent with the caller’s cwd, PATH and HOME'),
-  planned(2, 'I2-CLI-04', 'I', '`regent ps|ls` and `show`; `ps --json` has the agreed fields'),
-  planned(2, 'I2-CLI-05', 'I', '`start|stop|restart|rm` take names, owner/name, ids, unique prefixes, globs and `all`'),
-  planned(2, 'I2-CLI-06', 'I', '`logs -f` follows across rotation and restart'),
-  planned(2, 'I2-CLI-07', 'I', '`send AGENT TEXT [--wait]`; `--wait --json` prints the reply message'),
-  planned(2, 'I2-CLI-08', 'I', '`chat AGENT` streams, shows tool calls and takes approvals inline'),
-  planned(2, 'I2-CLI-09', 'I', '`events -f` follows the journal from a cursor'),
-  planned(2, 'I2-CLI-10', 'I', '`approvals`, `approve ID`, `reject ID`; `approvals --json` has the agreed fields'),
-  planned(2, 'I2-CLI-11', 'I', '`doctor`, `config`, `completion`, `version`'),
-  planned(2, 'I2-CLI-12', 'I', '`-o table|wide|json|yaml|name`; JSON alone on stdout; colour only on a terminal'),
-  planned(2, 'I2-CLI-13', 'I', 'Typos get a suggestion, commands the next useful one, long work a progress line; exit codes are the agreed ones'),
+  proved(2, 'I2-CLI-02', 'I', '`regent create -f FILE|-` and `regent apply -f`'),
+  proved(2, 'I2-CLI-03', 'I', '`regent run NAME … -- COMMAND ARG…` creates and starts a command agent with the caller’s cwd, PATH and HOME'),
+  proved(2, 'I2-CLI-04', 'I', '`regent ps|ls` and `show`; `ps --json` has the agreed fields'),
+  proved(2, 'I2-CLI-05', 'I', '`start|stop|restart|rm` take names, owner/name, ids, unique prefixes, globs and `all`'),
+  proved(2, 'I2-CLI-06', 'I', '`logs -f` follows across rotation and restart'),
+  proved(2, 'I2-CLI-07', 'I', '`send AGENT TEXT [--wait]`; `--wait --json` prints the reply message'),
+  proved(2, 'I2-CLI-08', 'I', '`chat AGENT` streams, shows tool calls and takes approvals inline'),
+  proved(2, 'I2-CLI-09', 'I', '`events -f` follows the journal from a cursor'),
+  proved(2, 'I2-CLI-10', 'I', '`approvals`, `approve ID`, `reject ID`; `approvals --json` has the agreed fields'),
+  proved(2, 'I2-CLI-11', 'I', '`doctor`, `config`, `completion`, `version`'),
+  proved(2, 'I2-CLI-12', 'I', '`-o table|wide|json|yaml|name`; JSON alone on stdout; colour only on a terminal'),
+  proved(2, 'I2-CLI-13', 'I', 'Typos get a suggestion, commands the next useful one, long work a progress line; exit codes are the agreed ones'),
 ]
 
 // biome-ignore format: one promise a line
