@@ -9,6 +9,7 @@ import type { Models } from '../ports/model.ts'
 import type { ToolServers } from '../ports/tool-server.ts'
 import { secretsIn, type TeamSpec } from './definition.ts'
 import { createLog, redactor } from './log.ts'
+import { providerAccess } from './provider-key.ts'
 import type { RunnerOptions } from './runner.ts'
 
 /** Where an agent's program finds itself: what Regent told it, or that nobody did. */
@@ -86,13 +87,19 @@ export function surroundings(name: string): Surroundings {
 /** Loaded when first needed. */
 async function loadModels(spec: TeamSpec, env: Environment, logger: Logger): Promise<Models> {
   const { createModels } = await import('../adapters/models/models.ts')
-  const { anthropic, openai, default_model: defaultModel } = spec.config
+  const { default_model: defaultModel } = spec.config
+  const keys = { anthropic: env.ANTHROPIC_API_KEY || env.CLAUDE_API_KEY, openai: env.OPENAI_API_KEY }
+  const baseUrls = { anthropic: env.ANTHROPIC_BASE_URL, openai: env.OPENAI_BASE_URL }
+  const access = (name: 'anthropic' | 'openai') => {
+    const { key, baseUrl, withheld } = providerAccess({ own: spec.config[name], environment: { key: keys[name], baseUrl: baseUrls[name] } })
+    if (withheld)
+      logger.warn({ address: baseUrl }, `the environment's key is not sent to an address of the definition; give ${name}.api_key with it`)
+    return { key, baseUrl }
+  }
+  const [anthropic, openai] = [access('anthropic'), access('openai')]
   return createModels({
-    keys: {
-      anthropic: anthropic?.api_key || env.ANTHROPIC_API_KEY || env.CLAUDE_API_KEY,
-      openai: openai?.api_key || env.OPENAI_API_KEY,
-    },
-    baseUrls: { anthropic: anthropic?.base_url || env.ANTHROPIC_BASE_URL, openai: openai?.base_url || env.OPENAI_BASE_URL },
+    keys: { anthropic: anthropic.key, openai: openai.key },
+    baseUrls: { anthropic: anthropic.baseUrl, openai: openai.baseUrl },
     defaultModel,
     clock: systemClock,
     logger,
