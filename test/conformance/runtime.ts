@@ -194,6 +194,11 @@ function forgetting(place: Place): void {
     expect(await runtime.list()).toEqual([])
     expect(await runtime.reattach(run.handle)).toBeUndefined()
     expect(await textOf(runtime, spec.agentId)).toEqual(['once'])
+    // Its id may be used again: nothing is known of it any more.
+    const again = await runtime.start({ ...spec, argv: here.script('echo twice').argv })
+    expect(await again.exited).toMatchObject({ kind: 'exited', code: 0 })
+    await again.remove()
+    expect(await textOf(runtime, spec.agentId)).toEqual(['twice'])
     await runtime.forget(spec.agentId)
     await runtime.forget(spec.agentId)
     expect(await textOf(runtime, spec.agentId)).toEqual([])

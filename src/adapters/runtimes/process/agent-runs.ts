@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../../../kernel/errors.ts'
 import { checkId } from './handle.ts'
@@ -53,6 +53,15 @@ export class AgentRuns {
     return path
   }
 
+  /** Takes back a place that `add` gave, unless a log is kept there. */
+  drop(path: string): void {
+    try {
+      rmdirSync(path)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'ENOENT') throw error
+    }
+  }
+
   /** Where the log files of a run are now. */
   logDir(run: AgentRun): string {
     const directory = this.#directory(run.runId)
@@ -77,6 +86,7 @@ export class AgentRuns {
     const run = this.of(agentId).find(({ runId }) => runId === directory.runId)
     if (!run || !existsSync(directory.path)) return
     directory.forgetRecords()
+    rmSync(run.path, { recursive: true, force: true })
     try {
       renameSync(directory.path, run.path)
     } catch (error) {

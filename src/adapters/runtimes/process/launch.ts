@@ -33,7 +33,7 @@ export async function launch(
   const outcome = Promise.withResolvers<Launched>()
   const wrapper = spawnWrapper(settings, watch, directory, spec, setsid)
   const look = () => directory.pid() && outcome.resolve({ wrapper, ended: null })
-  wrapper.once('error', (error) => outcome.reject(startFailed(error)))
+  wrapper.on('error', (error) => outcome.reject(startFailed(error)))
   wrapper.once('exit', (code) => outcome.resolve({ wrapper, ended: { code } }))
   watch.add(spec.runId, look)
   const cancel = lookMeanwhile(settings, watch, look, () => wrapper.kill('SIGKILL'))

@@ -68,10 +68,10 @@ export class ProcessRun implements Run {
     }
     this.#known = exit
     const { watch, directory, reapOnExit, ended } = this.#context
-    watch.remove(directory.runId, this.#look)
-    watch.forget(directory.runId)
     this.#exit.resolve(exit)
     ended()
+    watch.remove(directory.runId, this.#look)
+    watch.forget(directory.runId)
     if (reapOnExit && !this.#stop) this.#reap()
   }
 

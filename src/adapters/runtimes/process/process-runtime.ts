@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime } from '../../../ports/runtime.ts'
@@ -107,7 +107,7 @@ class ProcessRuntime implements Runtime {
       throw new RegentError('INVALID', 'the command must name a program, and hold no NUL', {
         fields: [{ path: 'command', message: 'is not usable' }],
       })
-    if (!statSync(spec.cwd, { throwIfNoEntry: false })?.isDirectory())
+    if (!isDirectory(spec.cwd))
       throw new RegentError('START_FAILED', `the working directory ${spec.cwd} is not there`, {
         hint: 'Create it, or choose another with cwd.',
       })
@@ -137,7 +137,7 @@ class ProcessRuntime implements Runtime {
       return launched
     } catch (error) {
       if (!directory.discard(refused)) return undefined
-      if (place !== undefined) rmdirSync(place)
+      if (place !== undefined) this.#runs.drop(place)
       throw startFailed(error)
     }
   }
@@ -186,6 +186,14 @@ class ProcessRuntime implements Runtime {
 
   #refuseWhenClosed(): void {
     if (this.#closed.signal.aborted) throw new RegentError('UNAVAILABLE', 'the process runtime is closed')
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
   }
 }
 
