@@ -52,6 +52,7 @@ exec 4<&-
   [ -e lost ] && exit 125
   true > "$poke"
   cd "$cwd" || exit 126
+  umask 022 # what programs expect; Regent's own files say their mode themselves
   ulimit -c 0
   case $files in
     any) ulimit -n 4096 2> /dev/null ;;

@@ -10,6 +10,13 @@ import { linesOf, lives, openRuntime, runtimeHome, specOf } from '../../../helpe
 import { until } from '../../../helpers/until.ts'
 
 describe('what a run takes of Regent', () => {
+  it('is not its umask: a program writes files that others may read, as from any shell', async () => {
+    const runtime = await openRuntime()
+    const spec = specOf(['sh', '-c', 'umask'])
+    await (await runtime.start(spec)).exited
+    expect(Number.parseInt((await linesOf(runtime, spec.agentId)).join(''), 8)).toBe(0o022)
+  })
+
   it('is no descriptor: a hundred live runs hold none (E2)', async () => {
     const runtime = await openRuntime()
     const first = await runtime.start(specOf(['sleep', '1000']))
