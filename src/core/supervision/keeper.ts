@@ -121,8 +121,9 @@ export class Keeper {
     await this.#s.store.transaction(async (tables) => {
       begun = undefined
       const record = await loadRecord(tables, this.agentId)
-      if (!record || this.#decideWith(record, true).do !== 'start') return
-      await moves.beginRun(tables, record, handle, step.fresh, this.#s.clock.now())
+      const now = record ? this.#decideWith(record, true) : undefined
+      if (!record || now?.do !== 'start') return
+      await moves.beginRun(tables, record, handle, now.fresh, this.#s.clock.now())
       begun = record
     })
     if (begun) await this.#launch(begun, handle)
@@ -156,7 +157,7 @@ export class Keeper {
     const run = await this.#s.runtime.reattach(handle)
     if (run) {
       this.#attach(record, run, this.#s.clock.now() - run.startedAt)
-      if (record.agent.kind !== 'command') await run.offerLink(this.#s.linkOf(row.id))
+      if (record.agent.kind !== 'command') await this.#offerLink(run)
       await this.#s.adopted(record, run)
       return true
     }
@@ -165,6 +166,17 @@ export class Keeper {
       return true
     }
     return this.#lost(row.pid === null ? 'it was not started' : 'no trace of its process is left', row.id)
+  }
+
+  /** Without it the runner does not find this Regent, so it is tried for as long as the run is ours. */
+  async #offerLink(run: Run): Promise<void> {
+    if (this.#closed || this.#run !== run) return
+    try {
+      await run.offerLink(this.#s.linkOf(run.handle.runId))
+    } catch (error) {
+      this.#s.logger.warn({ agent: this.agentId, error: reasonOf(error) }, 'a runner could not be told where Regent is; tried again soon')
+      this.#s.clock.after(RETRY_MS, () => void this.#offerLink(run))
+    }
   }
 
   /** A live state without a run: only a damaged record has it. */
@@ -183,6 +195,7 @@ export class Keeper {
 
   #attach({ agent }: Record, run: Run, ageMs: number): void {
     this.#run = run
+    this.survivors = []
     this.#startedElapsed = this.#s.clock.elapsed() - Math.max(0, ageMs)
     this.#s.attached(agent, run, ageMs === 0)
     void run.exited.then((exit) => {

@@ -14,6 +14,8 @@ type Names = 'agents.start' | 'agents.stop' | 'agents.restart' | 'agents.delete'
 export type LifeOptions = Viewing & Pick<SupervisionOptions, 'store' | 'runtime'> & { readonly supervisor: Supervisor }
 
 const DEFAULT_WAIT_MS = 60_000
+/** How long a stop may take by itself, and then some. */
+const waitOf = ({ policy }: AgentRow): number => policy.stop_grace * 1000 + DEFAULT_WAIT_MS
 
 /** What a command writes: the intent alone. The keeper does the rest. */
 type Intend = (
@@ -47,14 +49,14 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
     'agents.restart': (input, handling) => started(input, handling, intendRestart),
     async 'agents.stop'(input, handling) {
       const { row } = await intendFor(options, input.agent, handling, intendStop)
-      if (input.wait) await untilState(supervisor, row.id, (state) => state === 'STOPPED', handling.signal, input.timeout)
+      if (input.wait) await untilState(supervisor, row.id, (state) => state === 'STOPPED', handling.signal, input.timeout ?? waitOf(row))
       return { ...(await view(options, row)), survivors: [...supervisor.survivors(row.id)] }
     },
     async 'agents.delete'(input, handling) {
       const { row } = await intendFor(options, input.agent, handling, intendDelete)
       const named = { id: row.id, owner: row.owner, name: row.name }
       if (!input.wait) return { ...named, deleted: false }
-      const limits = { signal: handling.signal, timeoutMs: input.timeout ?? DEFAULT_WAIT_MS }
+      const limits = { signal: handling.signal, timeoutMs: input.timeout ?? waitOf(row) }
       await supervisor.until(row.id, (record) => (record ? undefined : true), limits)
       return { ...named, deleted: true }
     },
@@ -102,7 +104,7 @@ async function untilStarted(supervisor: Supervisor, row: AgentRow, start: number
         })
       return undefined
     },
-    { signal, timeoutMs: timeoutMs ?? row.policy.startsecs * 1000 + DEFAULT_WAIT_MS },
+    { signal, timeoutMs: timeoutMs ?? row.policy.startsecs * 1000 + waitOf(row) },
   )
 }
 
@@ -111,9 +113,9 @@ async function untilState(
   agentId: string,
   wanted: (state: RunState) => boolean,
   signal: AbortSignal,
-  timeoutMs?: number,
+  timeoutMs: number,
 ) {
-  const limits = { signal, timeoutMs: timeoutMs ?? DEFAULT_WAIT_MS }
+  const limits = { signal, timeoutMs }
   await supervisor.until(
     agentId,
     (record) => (!record || wanted(record.life.state) || record.life.desired === 'running' ? true : undefined),

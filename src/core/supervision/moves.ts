@@ -77,7 +77,7 @@ export async function endRun(tables: Tables, record: Record, ending: Ending): Pr
   const exitOf = { exitCode: columns.exitCode, exitSignal: columns.exitSignal }
   const data = { run_id: run.id, exit_code: exitOf.exitCode, exit_signal: exitOf.exitSignal, lived_ms: Math.round(ending.livedMs) }
   if (life.state === 'STOPPING' || life.desired === 'stopped') {
-    const change = moveTo(life.state, 'STOPPED', `stopped as asked (${exitWords(exit)})`, at)
+    const change = moveTo(exitedFirst(life.state, 'STOPPED'), 'STOPPED', `stopped as asked (${exitWords(exit)})`, at)
     await applyMove(tables, agent, change, { ...exitOf, retryAt: null }, { ...data, survivors: [...ending.survivors] })
     return undefined
   }
@@ -106,7 +106,7 @@ export async function endRun(tables: Tables, record: Record, ending: Ending): Pr
   return verdict.delayMs
 }
 
-/** A RUNNING run passes through EXITED on its way to BACKOFF or FATAL; both moves are one transaction. */
-function exitedFirst(state: Record['life']['state'], to: 'EXITED' | 'FATAL' | 'BACKOFF'): Record['life']['state'] {
+/** A RUNNING run that ends by itself passes through EXITED on its way elsewhere; both moves are one transaction. */
+function exitedFirst(state: Record['life']['state'], to: 'EXITED' | 'FATAL' | 'BACKOFF' | 'STOPPED'): Record['life']['state'] {
   return state === 'RUNNING' && to !== 'EXITED' ? moveTo(state, 'EXITED', 'ended by itself', 0).to : state
 }

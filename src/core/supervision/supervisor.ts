@@ -33,6 +33,7 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
   const keepers = new Map<string, Keeper>()
   const watchers = new Map<string, Set<() => void>>()
   const attachedOnce = new Set<string>()
+  let recovering = false
   const userLogs = new UserLogs(options)
   let adoptedRuns = 0
   const supervision: Supervision = {
@@ -46,7 +47,7 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
       )
     },
     attached(agent, run, fresh) {
-      attachedOnce.add(agent.id)
+      if (recovering) attachedOnce.add(agent.id)
       userLogs.follow(agent, run.handle.runId, fresh)
     },
     changed(agentId) {
@@ -67,11 +68,13 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
   }
   return {
     async recover() {
+      recovering = true
       const lives = await options.store.read.lives.list()
       const live = lives.filter((life) => liveStates.includes(life.state)).map((life) => life.agentId)
       const found = live.map((agentId) => waitAttached(keeperOf(agentId), agentId, watchers, attachedOnce))
       for (const life of lives) void keeperOf(life.agentId).wake()
       await Promise.all(found)
+      recovering = false
       attachedOnce.clear()
       return { adopted: adoptedRuns }
     },
