@@ -10,6 +10,8 @@ import { takeRows } from './take-rows.ts'
 
 /** Messages sent and not yet in the runner's journal. */
 const WINDOW = 64
+/** And their characters, one message aside: well below what the link's door lets wait for a runner. */
+const WINDOW_CHARS = 1_000_000
 const ANSWER_MS = 10_000
 
 type Hello = Extract<FromRunner, { type: 'hello' }>
@@ -22,11 +24,12 @@ export class RunnerSession implements LinkSession {
   #agent: AgentRow | undefined
   /** Number of the newest message that was sent on this connection. */
   #sent = 0
-  readonly #open = new Set<string>()
+  /** Characters of what was sent and not accepted, by message. */
+  readonly #open = new Map<string, number>()
   #delivering = false
   #more = false
   #over = false
-  readonly #answers = new Map<string, (outcome: AnswerOutcome) => void>()
+  readonly #answers = new Map<string, { done(outcome: AnswerOutcome): void; lost(): void }>()
 
   constructor(options: LinkOptions, peer: LinkPeer, places: { ready(): void; gone(): void }) {
     this.#options = options
@@ -36,10 +39,12 @@ export class RunnerSession implements LinkSession {
 
   async receive(frame: FromRunner): Promise<void> {
     if (this.#over) return
-    if (frame.type === 'hello') return this.#hello(frame)
     const agent = this.#agent
+    if (frame.type === 'hello' && !agent) return this.#hello(frame)
     if (!agent) throw new RegentError('BAD_REQUEST', `the first frame must be hello, not ${frame.type}`)
     switch (frame.type) {
+      case 'hello':
+        throw new RegentError('BAD_REQUEST', 'a link begins with hello once')
       case 'accepted':
         return this.#accepted(agent, frame.message_id)
       case 'out': {
@@ -61,7 +66,7 @@ export class RunnerSession implements LinkSession {
         })
         return
       case 'answered':
-        this.#answers.get(frame.nonce)?.({ outcome: frame.outcome, confirmed: frame.confirmed, by: frame.by })
+        this.#answers.get(frame.nonce)?.done({ outcome: frame.outcome, confirmed: frame.confirmed, by: frame.by })
         return
     }
   }
@@ -70,6 +75,7 @@ export class RunnerSession implements LinkSession {
     if (this.#over) return
     this.#over = true
     this.#places.gone()
+    for (const { lost } of [...this.#answers.values()]) lost()
   }
 
   /** Another connection of the same agent took over. */
@@ -108,12 +114,13 @@ export class RunnerSession implements LinkSession {
         this.#answers.delete(nonce)
         act()
       }
-      const late = () =>
-        reject(
-          new RegentError('TIMED_OUT', 'the agent did not take the answer in time; look again before answering anew', { retryAfter: 1 }),
-        )
-      const cancel = this.#options.clock.after(ANSWER_MS, () => over(late))
-      this.#answers.set(nonce, (outcome) => over(() => resolve(outcome)))
+      const fail = (code: 'TIMED_OUT' | 'UNAVAILABLE', why: string) =>
+        over(() => reject(new RegentError(code, `${why}; look again before answering anew`, { retryAfter: 1 })))
+      const cancel = this.#options.clock.after(ANSWER_MS, () => fail('TIMED_OUT', 'the agent did not take the answer in time'))
+      this.#answers.set(nonce, {
+        done: (outcome) => over(() => resolve(outcome)),
+        lost: () => fail('UNAVAILABLE', 'the link was lost before the agent said that it took the answer'),
+      })
       this.#peer.send({ type: 'answer', approval_id: approvalId, nonce, confirmed, by, via })
     })
   }
@@ -141,12 +148,17 @@ export class RunnerSession implements LinkSession {
 
   async #sendWaiting(): Promise<void> {
     const room = WINDOW - this.#open.size
-    if (room <= 0) return
+    let chars = 0
+    for (const size of this.#open.values()) chars += size
+    if (room <= 0 || chars >= WINDOW_CHARS) return
     const messages = await this.#options.store.read.messages.waiting(this.#peer.agentId, this.#sent, room)
     for (const message of messages) {
-      this.#sent = message.number
-      this.#open.add(message.id)
       const content = typeof message.content === 'string' ? message.content : JSON.stringify(message.content)
+      const size = content.length + JSON.stringify(message.metadata).length
+      if (this.#open.size > 0 && chars + size > WINDOW_CHARS) return
+      chars += size
+      this.#sent = message.number
+      this.#open.set(message.id, size)
       const { id, number, conversation, sender, metadata } = message
       this.#peer.send({ type: 'message', id, number, conversation, sender, content, metadata: { ...metadata } })
     }
