@@ -20,20 +20,20 @@ export function agentOperations(options: AgentsOptions): Handlers<Names> {
     const owner = ownerFor(agent, handling.caller)
     return turns.take(`${owner}/${agent.name}`, () => createAgent(options, { ...agent, owner }, start, handling))
   }
-  const update = (row: AgentRow, change: Change, handling: Handling) =>
-    turns.take(`${row.owner}/${row.name}`, () => changeAgent(options, row.id, change, handling))
+  const update = (row: AgentRow, change: Change, handling: Handling, ifRevision?: number) =>
+    turns.take(`${row.owner}/${row.name}`, () => changeAgent(options, row.id, change, handling, ifRevision))
   return {
     'agents.create': ({ agent, start }, handling) => create(agent, start, handling),
     'agents.list': (input, handling) => listAgents(options, input, handling.caller),
     'agents.get': async ({ agent }, { caller }) => show(options, await findAgent(options.store.read, agent, caller)),
     async 'agents.update'({ agent, definition, policy, limits, if_revision }, handling) {
       const row = await findAgent(options.store.read, agent, handling.caller)
-      const change = {
-        definition: definition ? patched(row.definition, definition) : row.definition,
-        policy: policyOf(row.kind, policy ?? {}, row.policy),
-        limits: limits ?? row.limits,
-      }
-      return (await update(row, { ...change, ifRevision: if_revision }, handling)).detail
+      const change: Change = (before) => ({
+        definition: definition ? patched(before.definition, definition) : before.definition,
+        policy: policyOf(before.kind, policy ?? {}, before.policy),
+        limits: limits ?? before.limits,
+      })
+      return (await update(row, change, handling, if_revision)).detail
     },
     async 'agents.apply'({ agent }, handling) {
       const owner = ownerFor(agent, handling.caller)
@@ -44,11 +44,8 @@ export function agentOperations(options: AgentsOptions): Handlers<Names> {
           hint: 'remove it first',
         })
       const policy = policyOf(agent.kind, agent.policy, options.defaults)
-      const { detail, changed } = await update(
-        row,
-        { definition: definitionOf(agent, handling.given), policy, limits: agent.limits, ifRevision: undefined },
-        handling,
-      )
+      const change = { definition: definitionOf(agent, handling.given), policy, limits: agent.limits }
+      const { detail, changed } = await update(row, () => change, handling)
       return { agent: detail, outcome: changed ? 'changed' : 'unchanged', notes: changed ? detail.notes : [] }
     },
   }
@@ -104,6 +101,8 @@ async function createAgent(
   try {
     accepted = await handling.accept(async (tables) => {
       await refuseTooMany(tables, row.owner, handling.caller, caps.perUser)
+      // Its files were not written, though whoever had the name may be gone by now.
+      if (taken) throw nameTaken(row)
       await insertAgent(tables, { ...row, file }, start, handling.caller.user)
       return { id: row.id }
     })
@@ -134,13 +133,14 @@ async function refuseTooMany(tables: Tables, owner: string, caller: Caller, most
   throw new RegentError('TOO_MANY', `${owner} has ${most} agents, which is the most for a user`, { hint: 'delete some, or ask the admin' })
 }
 
+const nameTaken = ({ owner, name }: AgentRow): RegentError =>
+  new RegentError('ALREADY_EXISTS', `${owner} has an agent '${name}' already`, {
+    hint: 'choose another name, or change it with apply',
+    details: { what: 'agent' },
+  })
+
 async function insertAgent(tables: Tables, row: AgentRow, start: boolean, actor: string): Promise<void> {
-  if (!(await tables.agents.insert(row))) {
-    throw new RegentError('ALREADY_EXISTS', `${row.owner} has an agent '${row.name}' already`, {
-      hint: 'choose another name, or change it with apply',
-      details: { what: 'agent' },
-    })
-  }
+  if (!(await tables.agents.insert(row))) throw nameTaken(row)
   const reason = start ? 'created, to be started' : 'created, never started'
   await tables.lives.insert({
     agentId: row.id,
@@ -161,42 +161,74 @@ async function insertAgent(tables: Tables, row: AgentRow, start: boolean, actor:
   if (start) await tell(tables, row, 'agent.start_requested', row.createdAt, actor, { start: 1 })
 }
 
-interface Change {
-  readonly definition: AgentRow['definition']
-  readonly policy: AgentRow['policy']
-  readonly limits: AgentRow['limits']
-  readonly ifRevision: number | undefined
-}
+/** What an agent is to become, made from what it is when its turn has come. */
+type Change = (before: AgentRow) => Pick<AgentRow, 'definition' | 'policy' | 'limits'>
 
 async function changeAgent(
   options: AgentsOptions,
   id: string,
   change: Change,
   handling: Handling,
+  ifRevision?: number,
 ): Promise<{ detail: AgentDetail; changed: boolean }> {
-  const { store, clock, project, secrets } = options
+  const { store, clock, secrets } = options
   const before = await store.read.agents.get(id)
   if (!before || before.deleting) throw notFound(id)
-  if (change.ifRevision !== undefined && change.ifRevision !== before.revision)
-    throw new RegentError('STALE', `the definition has revision ${before.revision}, not ${change.ifRevision}`, {
+  if (ifRevision !== undefined && ifRevision !== before.revision)
+    throw new RegentError('STALE', `the definition has revision ${before.revision}, not ${ifRevision}`, {
       hint: 'read it again, then change it',
     })
-  const definition = checkDefinition(before.kind, change.definition)
+  const given = change(before)
   const kept = await secrets.get(id)
-  const hidden = hide(definition, kept)
-  const next = { definition: hidden.definition, policy: change.policy, limits: change.limits }
+  const hidden = hide(checkDefinition(before.kind, given.definition), kept)
+  const next = { definition: hidden.definition, policy: given.policy, limits: given.limits }
   const shown = { definition: before.definition, policy: before.policy, limits: before.limits }
   if (fingerprint([next, hidden.secrets]) === fingerprint([shown, kept])) return { detail: await show(options, before), changed: false }
   const after: AgentRow = { ...before, ...next, revision: before.revision + 1, updatedAt: clock.now() }
-  await handling.accept(async (tables) => {
-    await tables.agents.update(id, { ...next, revision: after.revision, updatedAt: after.updatedAt })
-    await tell(tables, after, 'agent.updated', after.updatedAt, handling.caller.user, { revision: after.revision })
-    return null
-  })
-  await secrets.put(id, hidden.secrets)
-  await project.write(after)
-  options.claims.add(after)
-  return { detail: await show(options, after), changed: true }
+  const stored = await storeChange(options, { row: before, secrets: kept }, { row: after, secrets: hidden.secrets }, handling)
+  options.claims.add(stored)
+  return { detail: await show(options, stored), changed: true }
+}
+
+interface Version {
+  readonly row: AgentRow
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+/**
+ * Files first, then the rows, so that a change that was cut off is made whole by making it again. What does not come to be stored,
+ * a command that was carried out before included, leaves the files as they were.
+ */
+async function storeChange({ store, ids, project, secrets }: AgentsOptions, before: Version, after: Version, handling: Handling) {
+  const { id, revision, updatedAt, definition, policy, limits } = after.row
+  const put = async ({ row, secrets: values }: Version) => {
+    await secrets.put(id, values)
+    await project.write(row)
+  }
+  const undo = async () => {
+    const now = await store.read.agents.get(id)
+    if (now && !now.deleting) return put(before)
+    await project.remove(before.row)
+    await secrets.remove(id)
+  }
+  const mark = ids.next()
+  let accepted: { change: string } | null
+  try {
+    await put(after)
+    accepted = await handling.accept(async (tables) => {
+      const now = await tables.agents.get(id)
+      if (!now || now.deleting) throw notFound(id)
+      await tables.agents.update(id, { definition, policy, limits, revision, updatedAt })
+      await tell(tables, after.row, 'agent.updated', updatedAt, handling.caller.user, { revision })
+      return { change: mark }
+    })
+  } catch (error) {
+    await undo()
+    throw error
+  }
+  if (accepted?.change === mark) return after.row
+  await undo()
+  return before.row
 }
 
 async function listAgents(options: AgentsOptions, { owner, limit, cursor }: Input<'agents.list'>, caller: Caller) {
