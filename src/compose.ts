@@ -38,7 +38,9 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
   const home = await openHome({ dir: config.home })
   const opened: { close(): Promise<void> }[] = [home]
   const closeAll = async () => {
-    for (const part of opened.toReversed()) await part.close()
+    const failures: unknown[] = []
+    for (const part of opened.toReversed()) await part.close().catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.push(part)

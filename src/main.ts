@@ -18,7 +18,9 @@ const context: CliContext = {
 
 const wantsHelp = argv.includes('--help') || argv.includes('-h')
 const verb = verbIndex(argv)
-process.exitCode = argv[verb] === 'serve' && !wantsHelp ? await serve(argv.toSpliced(verb, 1)) : await command()
+// A server that has closed waits for nothing, whatever was under way: the next one takes it up.
+if (argv[verb] === 'serve' && !wantsHelp) process.exit(await serve(argv.toSpliced(verb, 1)))
+process.exitCode = await command()
 
 async function command(): Promise<number> {
   return (await import('./doors/cli/regent.ts')).runCli(argv, context)

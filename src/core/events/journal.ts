@@ -57,6 +57,15 @@ export class Journal {
     }
     while (!signal.aborted) {
       const batch = await this.#after(position)
+      const [first] = batch
+      if (first && first.number > position + 1) {
+        const { oldest, newest } = await this.#store.read.events.window()
+        if (oldest > position + 1) {
+          yield { kind: 'resync', oldest, newest }
+          position = newest
+          continue
+        }
+      }
       for (const event of batch) {
         position = event.number
         if (matches(event, filter)) yield { kind: 'event', event }

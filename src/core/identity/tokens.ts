@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Caller, TokenView } from '../../contract/tokens.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { RegentError } from '../../kernel/errors.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import { type Ids, newSecret } from '../../kernel/ids.ts'
+import type { Logger } from '../../kernel/logger.ts'
 import type { Store, TokenRow } from '../../ports/store.ts'
 import type { Identity } from '../core.ts'
 import type { Handlers } from '../handling.ts'
@@ -11,6 +12,7 @@ export interface TokenOptions {
   readonly store: Store
   readonly clock: Clock
   readonly ids: Ids
+  readonly logger: Logger
   /** The admin's token of this home. */
   readonly adminToken: string
   /** Whom tokenless local callers and the admin's token stand for: the user that Regent runs as. */
@@ -20,8 +22,13 @@ export interface TokenOptions {
 const TOUCH_MS = 60_000
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 
-export function createIdentity({ store, clock, adminToken, localUser }: TokenOptions): Identity {
+export function createIdentity({ store, clock, logger, adminToken, localUser }: TokenOptions): Identity {
   const admin = Buffer.from(hashOf(adminToken))
+  /** For people to see; a store that takes nothing just now must not keep anybody out. */
+  const touch = (id: string, now: number) =>
+    store
+      .transaction((tables) => tables.tokens.update(id, { lastUsedAt: now }))
+      .catch((error: unknown) => logger.warn({ token: id, error: reasonOf(error) }, 'when a token was last used was not kept'))
   const localAdmin = (via: string): Caller => ({ user: localUser, role: 'admin', via })
   return {
     localAdmin,
@@ -31,7 +38,7 @@ export function createIdentity({ store, clock, adminToken, localUser }: TokenOpt
       const row = await store.read.tokens.findByHash(hash)
       if (!row || row.revokedAt !== null) return undefined
       const now = clock.now()
-      if (now - (row.lastUsedAt ?? 0) > TOUCH_MS) await store.transaction((tables) => tables.tokens.update(row.id, { lastUsedAt: now }))
+      if (now - (row.lastUsedAt ?? 0) > TOUCH_MS) await touch(row.id, now)
       return { user: row.user, role: row.role, via }
     },
   }

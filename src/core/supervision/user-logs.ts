@@ -12,7 +12,8 @@ export class UserLogs {
   readonly #runtime: Runtime
   readonly #project: Project
   readonly #logger: Logger
-  readonly #following = new Map<string, AbortController>()
+  /** `runs`: those that may be the first to be copied; empty once one was. */
+  readonly #following = new Map<string, { readonly stop: AbortController; readonly runs: Set<string> }>()
 
   constructor({ runtime, project, logger }: { runtime: Runtime; project: Project; logger: Logger }) {
     this.#runtime = runtime
@@ -22,10 +23,14 @@ export class UserLogs {
 
   /** Follows an agent from this run on, over its restarts. A fresh run is copied from its first line. */
   follow(agent: AgentRow, runId: string, fresh: boolean): void {
-    if (agent.kind !== 'team' || this.#following.has(agent.id)) return
+    if (agent.kind !== 'team') return
+    const known = this.#following.get(agent.id)
+    known?.runs.add(runId)
+    if (known) return
     const stop = new AbortController()
-    this.#following.set(agent.id, stop)
-    void this.#copy(agent, runId, fresh, stop.signal)
+    const runs = new Set([runId])
+    this.#following.set(agent.id, { stop, runs })
+    void this.#copy(agent, runs, fresh, stop.signal)
       .catch((error: unknown) => {
         if (!stop.signal.aborted) this.#logger.warn({ agent: agent.id, error: reasonOf(error) }, 'the log of its user is no longer written')
       })
@@ -33,18 +38,20 @@ export class UserLogs {
   }
 
   end(agentId: string): void {
-    this.#following.get(agentId)?.abort()
+    this.#following.get(agentId)?.stop.abort()
   }
 
   close(): void {
-    for (const stop of this.#following.values()) stop.abort()
+    for (const { stop } of this.#following.values()) stop.abort()
   }
 
-  async #copy(agent: AgentRow, runId: string, fresh: boolean, signal: AbortSignal): Promise<void> {
+  async #copy(agent: AgentRow, runs: Set<string>, fresh: boolean, signal: AbortSignal): Promise<void> {
     let reached = !fresh
     for await (const line of this.#runtime.logs(agent.id, { follow: true, ...(!fresh && { tail: 0 }) }, signal)) {
-      reached ||= line.runId === runId
-      if (reached) this.#project.log(agent, line.text)
+      reached ||= runs.has(line.runId)
+      if (!reached) continue
+      runs.clear()
+      this.#project.log(agent, line.text)
     }
   }
 }
