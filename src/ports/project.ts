@@ -9,7 +9,7 @@ export interface Project {
    * Replaces what is there. Throws NOT_FOUND with `details.what` = `template` when the template is missing.
    */
   write(agent: AgentRow): Promise<string | null>
-  /** Removes its files; none there is success. The user's log stays. */
+  /** Removes its files and what its runner remembers; none there is success. The user's log stays. */
   remove(agent: AgentRow): Promise<void>
   /** Program, folder and environment for a run of it (RELIABILITY.md 4, "Environment of agents"). */
   launch(

@@ -207,7 +207,8 @@ async function storeChange({ store, ids, project, secrets }: AgentsOptions, befo
   }
   const undo = async () => {
     const now = await store.read.agents.get(id)
-    if (now && !now.deleting) return put(before)
+    // Who is being deleted loses his files with the rest.
+    if (now) return now.deleting ? undefined : put(before)
     await project.remove(before.row)
     await secrets.remove(id)
   }

@@ -159,8 +159,8 @@ async function specOf({ project, linkOf }: SupervisionOptions, agent: AgentRow, 
 }
 
 async function remove({ store, runtime, project, secrets, clock, logger }: SupervisionOptions, agent: AgentRow): Promise<boolean> {
-  await project.remove(agent)
   await runtime.forget(agent.id)
+  await project.remove(agent)
   await secrets.remove(agent.id)
   await store.transaction(async (tables) => {
     const now = await tables.agents.get(agent.id)

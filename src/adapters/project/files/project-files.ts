@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { userName } from '../../../contract/names.ts'
@@ -78,6 +78,7 @@ class ProjectFiles implements Project {
 
   async remove(agent: AgentRow): Promise<void> {
     const { program, ini } = placesOf(agent)
+    await rm(this.#options.stateDir(agent.id), { recursive: true, force: true })
     if (await this.#isAnothers(agent, ini)) return
     await this.#tree.remove(...program)
     await this.#tree.remove(...ini)
