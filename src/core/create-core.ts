@@ -68,6 +68,7 @@ export interface RunningCore extends Core {
 
 const HOUSEKEEPING_MS = 600_000
 const KEYS_KEPT_MS = 7 * 86_400_000
+const RUNS_KEPT_MS = 7 * 86_400_000
 
 /** Puts the mission together. Nothing happens until `begin`. */
 export function createCore(options: CoreOptions): RunningCore {
@@ -155,5 +156,6 @@ async function keepHouse({ store, clock, eventsKept }: CoreOptions): Promise<voi
   await store.transaction(async (tables) => {
     await tables.events.prune(eventsKept)
     await tables.commands.prune(clock.now() - KEYS_KEPT_MS)
+    await tables.runs.prune(clock.now() - RUNS_KEPT_MS)
   })
 }

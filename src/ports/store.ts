@@ -184,6 +184,8 @@ export interface Runs {
   /** Every run without an end. */
   open(): Promise<RunRow[]>
   update(id: string, change: Partial<Omit<RunRow, 'id' | 'agentId'>>): Promise<void>
+  /** Forgets those that ended before `at`, but for each agent's present or last run. */
+  prune(at: number): Promise<number>
 }
 export interface EventFilter {
   readonly after: number

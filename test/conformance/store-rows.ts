@@ -175,6 +175,21 @@ export function storeRowsConformance(open: OpenStore): void {
       ])
       expect((await store.read.runs.list([one ?? '', three ?? ''])).map((run) => run.id).sort()).toEqual([one, three].sort())
     })
+
+    it('forgets those that ended long ago, but no last one and none without an end', async () => {
+      const store = await open()
+      const agent = agentRow()
+      const runs = [1, 2, 3, 4].map((start) => runRow(agent.id, { start, startedAt: start, endedAt: start === 3 ? null : start * 1000 }))
+      const [one, two, three, four] = runs.map((run) => run.id)
+      await store.transaction(async (tables) => {
+        await tables.agents.insert(agent)
+        for (const run of runs) await tables.runs.insert(run)
+        await tables.lives.insert(lifeRow(agent.id, { runId: two ?? null }))
+      })
+      expect(await store.transaction((tables) => tables.runs.prune(3000))).toBe(1)
+      expect((await store.read.runs.ofAgent(agent.id, 9)).map((run) => run.id)).toEqual([four, three, two])
+      expect(await store.read.runs.get(one ?? '')).toBeUndefined()
+    })
   })
 
   describe('tokens, commands, cursors and usages', () => {

@@ -54,4 +54,10 @@ export class RunsTable implements Runs {
     const columns = codec.change(change)
     if (columns) await this.#db.sql.updateTable('runs').set(columns).where('id', '=', id).execute()
   }
+
+  async prune(at: number): Promise<number> {
+    const last = this.#db.sql.selectFrom('lives').select('run_id').where('run_id', 'is not', null)
+    const done = await this.#db.sql.deleteFrom('runs').where('ended_at', '<', at).where('id', 'not in', last).executeTakeFirst()
+    return Number(done.numDeletedRows)
+  }
 }
