@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
@@ -13,6 +12,7 @@ import { type CoreOptions, createCore, type RunningCore } from './core/create-co
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { RegentError } from './kernel/errors.ts'
 import { randomIds } from './kernel/ids.ts'
+import { localUser } from './kernel/local-user.ts'
 import type { Logger } from './kernel/logger.ts'
 import type { Bus } from './ports/bus.ts'
 import type { Project } from './ports/project.ts'
@@ -131,14 +131,6 @@ async function openBus(config: Config, logger: Logger): Promise<Bus> {
     })
   const { createMemoryBus } = await import('./adapters/buses/memory/memory-bus.ts')
   return createMemoryBus({ clock: systemClock, logger })
-}
-
-/** The user that Regent runs as, in the form of an owner's name. */
-function localUser(): string {
-  const name = userInfo()
-    .username.replace(/[^A-Za-z0-9_-]/g, '-')
-    .replace(/^[_-]+/, '')
-  return name === '' ? 'local' : name.slice(0, 64)
 }
 
 const LEAST_FREE = 256 * 1024 * 1024

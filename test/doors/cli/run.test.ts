@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { RegentError } from '../../../src/kernel/errors.ts'
+import { localUser } from '../../../src/kernel/local-user.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { fakeRegent } from '../../helpers/run-cli.ts'
 import { agentDetail, agentView } from '../../helpers/views.ts'
@@ -42,7 +42,7 @@ describe('regent run', () => {
         {
           agent: {
             kind: 'command',
-            owner: userInfo().username,
+            owner: localUser(),
             name: 'web',
             command: ['sh', '-c', 'exec sleep "$1"', '-', '60'],
             cwd,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual, parseEnv } from 'node:util'
 import type { Command } from 'commander'
@@ -7,6 +6,7 @@ import { Option } from 'commander'
 import type { Client } from '../../../client/client.ts'
 import type { AgentDetail, AgentView } from '../../../contract/agents.ts'
 import { RegentError } from '../../../kernel/errors.ts'
+import { localUser } from '../../../kernel/local-user.ts'
 import { fullName } from '../agents.ts'
 import type { Cli } from '../cli.ts'
 import { collect, countOption, sizeOption, withFormat } from '../options.ts'
@@ -90,14 +90,6 @@ async function definitionOf(cli: Cli, name: string, command: string[], options: 
       ...(options.limitPids === undefined ? {} : { pids: options.limitPids }),
     },
   }
-}
-
-/** The user of the operating system, as far as it can be an owner's name. */
-function localUser(): string {
-  const name = userInfo()
-    .username.replaceAll(/[^A-Za-z0-9_-]/g, '_')
-    .slice(0, 64)
-  return /^[A-Za-z0-9]/.test(name) ? name : `u${name}`.slice(0, 64)
 }
 
 const present = (env: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> =>
