@@ -65,6 +65,32 @@ it('a stop without leftovers told of those of an earlier run', async () => {
   expect(await world.ask('stop', id, true)).toMatchObject({ state: 'STOPPED', survivors: [] })
 })
 
+it('agents that waited for their turn to be restarted looked again ten times a second each', async () => {
+  const world = await Supervised.open(10)
+  const ids = await Promise.all(Array.from({ length: 100 }, () => world.agent({ startsecs: 0 })))
+  for (const id of ids) await world.ask('start', id)
+  await until(() => world.runtime.runs.length === 100, 'all runs')
+  for (const id of ids) await world.reaches(id, 'RUNNING')
+  for (const run of [...world.runtime.runs]) run.end(exit(1))
+  await until(() => world.runtime.runs.length === 110, 'ten restarts at once')
+  await Promise.all(ids.slice(10).map((id) => world.reaches(id, 'BACKOFF')))
+  await until(() => world.clock.nextIn !== undefined, 'timers')
+  const { agents } = world.store.read
+  const get = agents.get.bind(agents)
+  let looks = 0
+  agents.get = (id) => {
+    looks++
+    return get(id)
+  }
+  for (const second of [1, 2]) {
+    for (let step = 0; step < 10; step++) {
+      world.clock.advance(100)
+      await until(() => world.runtime.runs.length === 100 + second * 10 + step + 1, `restart ${second}.${step}`)
+    }
+  }
+  expect(looks).toBeLessThan(200)
+})
+
 it('waiting for a stop gave up before the grace of the agent was over', async () => {
   const world = await Supervised.open()
   const id = await world.agent({ startsecs: 0, stop_grace: 120 })

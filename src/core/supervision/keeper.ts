@@ -18,6 +18,8 @@ export class Keeper {
   #startedElapsed = 0
   #ended: { readonly runId: string; readonly exit: Exit } | undefined
   #retryElapsed: number | undefined
+  /** When its turn among the automatic restarts of all agents comes, once it has one. */
+  #turnElapsed: number | undefined
   #cancelTimer: (() => void) | undefined
   #busy = false
   #again = false
@@ -70,6 +72,7 @@ export class Keeper {
     const record = await loadRecord(this.#s.store.read, this.agentId)
     if (!record) return this.#gone()
     if (this.#ended) return this.#recordEnd(this.#ended)
+    if (record.life.state !== 'BACKOFF') this.#dropTurn()
     if (liveStates.includes(record.life.state) && !this.#run) return this.#findRun(record)
     if (record.life.state === 'STARTING' && this.#aliveFor() >= record.agent.policy.startsecs * 1000) return this.#promote()
     const step = this.#decide(record)
@@ -101,7 +104,14 @@ export class Keeper {
   /** Automatic restarts of all agents together are limited; the ones that callers asked for are not. */
   #mayRestart(record: Record): boolean {
     if (record.life.state !== 'BACKOFF' || record.life.desired === 'stopped') return true
-    return this.#s.restarts.free()
+    const now = this.#s.clock.elapsed()
+    this.#turnElapsed ??= now + this.#s.restarts.reserve()
+    return this.#turnElapsed <= now
+  }
+
+  #dropTurn(): void {
+    if (this.#turnElapsed !== undefined) this.#s.restarts.giveBack()
+    this.#turnElapsed = undefined
   }
 
   /** Runs `write` in a transaction in which the same step is still the right one; otherwise only looks again. */
@@ -115,7 +125,8 @@ export class Keeper {
 
   async #start(step: Step & { do: 'start' }): Promise<boolean> {
     const handle = this.#s.runtime.handleOf(this.#s.ids.next())
-    if (!step.fresh) this.#s.restarts.take()
+    if (step.fresh) this.#dropTurn()
+    this.#turnElapsed = undefined
     this.#retryElapsed = undefined
     let begun: Record | undefined
     await this.#s.store.transaction(async (tables) => {
@@ -251,7 +262,7 @@ export class Keeper {
   }
 
   #waitBackoff(life: LifeRow): boolean {
-    const left = Math.max(this.#backoffLeft(life), this.#s.restarts.waitMs())
+    const left = Math.max(this.#backoffLeft(life), (this.#turnElapsed ?? 0) - this.#s.clock.elapsed())
     if (left <= 0) return true
     this.#timer(left)
     return false

@@ -14,19 +14,17 @@ export class RestartLimit {
     this.#at = clock.elapsed()
   }
 
-  free(): boolean {
-    this.#refill()
-    return this.#tokens >= 1
-  }
-
-  take(): void {
+  /** Takes the next place; ms until it comes. */
+  reserve(): number {
     this.#refill()
     this.#tokens -= 1
+    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#perSecond) * 1000)
   }
 
-  /** ms until `free`. */
-  waitMs(): number {
-    return this.free() ? 0 : Math.ceil(((1 - this.#tokens) / this.#perSecond) * 1000)
+  /** A place that nobody needs any more. */
+  giveBack(): void {
+    this.#tokens += 1
+    this.#refill()
   }
 
   #refill(): void {
