@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { RegentError } from '../../src/kernel/errors.ts'
 import type { Exit } from '../../src/ports/runtime.ts'
 import { Supervised } from '../helpers/supervised.ts'
 import { until } from '../helpers/until.ts'
@@ -89,6 +90,41 @@ it('agents that waited for their turn to be restarted looked again ten times a s
     }
   }
   expect(looks).toBeLessThan(200)
+})
+
+it('[part of P2] a run whose start took too long was given up though it could still come to life', async () => {
+  const world = await Supervised.open()
+  const id = await world.agent({ startsecs: 0 })
+  world.runtime.failure = new RegentError('TIMED_OUT', 'it is being started, and does not get on')
+  await world.ask('start', id)
+  await until(() => world.clock.nextIn === 1000, 'the next try')
+  const { runId } = await world.life(id)
+  world.runtime.failure = undefined
+  world.clock.advance(1000)
+  expect((await world.reaches(id, 'RUNNING')).runId).toBe(runId)
+  expect(world.runtime.runs.map((run) => run.handle.runId)).toEqual([runId])
+})
+
+it('a pid that the store did not take at the start was never put on record', async () => {
+  const world = await Supervised.open()
+  const id = await world.agent({ startsecs: 2 })
+  const { store } = world
+  const { transaction } = store
+  const start = world.runtime.start.bind(world.runtime)
+  world.runtime.start = (spec) => {
+    store.transaction = async () => {
+      store.transaction = transaction
+      throw new RegentError('UNAVAILABLE', 'the database is locked')
+    }
+    return start(spec)
+  }
+  await world.ask('start', id)
+  await until(() => world.clock.nextIn === 1000, 'the next try')
+  await until(async () => {
+    world.clock.advance(500)
+    return (await world.life(id)).state === 'RUNNING'
+  }, 'RUNNING')
+  expect((await store.read.runs.get((await world.life(id)).runId ?? ''))?.pid).toBe(world.runtime.last.pid)
 })
 
 it('waiting for a stop gave up before the grace of the agent was over', async () => {

@@ -1,5 +1,5 @@
 import { liveStates, type RunState } from '../../contract/states.ts'
-import { reasonOf } from '../../kernel/errors.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Exit, Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
 import type { LifeRow, RunRow } from '../../ports/store.ts'
 import { decide, type Step } from './decide.ts'
@@ -148,6 +148,8 @@ export class Keeper {
       const spec: RunSpec = await this.#s.specOf(record.agent, handle.runId, record.life.start)
       this.#attach(record, await this.#s.runtime.start(spec), 0)
     } catch (error) {
+      // Somebody still works at it: given up, it could come to life beside the next one.
+      if (error instanceof RegentError && error.code === 'TIMED_OUT') throw error
       const reason = `could not be started: ${reasonOf(error)}`
       this.#s.logger.warn({ agent: this.agentId, run: handle.runId, reason }, 'a run could not be started')
       this.#ended = { runId: handle.runId, exit: { kind: 'lost', reason, at: this.#s.clock.now() } }
@@ -219,7 +221,7 @@ export class Keeper {
   async #promote(): Promise<boolean> {
     await this.#s.store.transaction(async (tables) => {
       const record = await loadRecord(tables, this.agentId)
-      if (record && !this.#ended) await moves.becomeRunning(tables, record, this.#s.clock.now())
+      if (record && !this.#ended) await moves.becomeRunning(tables, record, this.#s.clock.now(), this.#run)
     })
     return true
   }

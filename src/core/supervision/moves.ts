@@ -1,10 +1,12 @@
-import type { Exit, RunHandle } from '../../ports/runtime.ts'
+import type { Exit, Run, RunHandle } from '../../ports/runtime.ts'
 import type { Tables } from '../../ports/store.ts'
 import { exitColumns, exitWords, judge } from './restart.ts'
 import { applyMove, type Record, tell } from './situation.ts'
 import { moveTo } from './states.ts'
 
 /** The moves of a life, each one transaction's worth of writes. They are given what was loaded in the same transaction. */
+
+type Started = Pick<Run, 'pid' | 'startedAt'>
 
 export async function beginRun(tables: Tables, record: Record, handle: RunHandle, fresh: boolean, at: number): Promise<void> {
   const { agent, life } = record
@@ -34,13 +36,16 @@ export async function beginRun(tables: Tables, record: Record, handle: RunHandle
 export async function noteStarted(tables: Tables, record: Record, pid: number | null, startedAt: number, at: number): Promise<void> {
   if (!record.run || record.run.endedAt !== null) return
   await tables.runs.update(record.run.id, { pid, startedAt })
-  if (record.agent.policy.startsecs === 0) await becomeRunning(tables, { ...record, run: { ...record.run, pid } }, at)
+  if (record.agent.policy.startsecs === 0) await becomeRunning(tables, record, at, { pid, startedAt })
 }
 
-export async function becomeRunning(tables: Tables, { agent, life, run }: Record, at: number): Promise<void> {
+/** Puts its pid on record too, should the store not have taken it at the start. */
+export async function becomeRunning(tables: Tables, { agent, life, run }: Record, at: number, live?: Started): Promise<void> {
   if (life.state !== 'STARTING') return
+  const pid = live?.pid ?? run?.pid ?? null
+  if (run && live && run.pid !== pid) await tables.runs.update(run.id, { pid, startedAt: live.startedAt })
   const change = moveTo(life.state, 'RUNNING', `alive for ${agent.policy.startsecs} s`, at)
-  await applyMove(tables, agent, change, { earlyDeaths: 0 }, { run_id: run?.id ?? null, pid: run?.pid ?? null })
+  await applyMove(tables, agent, change, { earlyDeaths: 0 }, { run_id: run?.id ?? null, pid })
 }
 
 export async function beginStop(tables: Tables, { agent, life, run }: Record, why: string, at: number): Promise<void> {
