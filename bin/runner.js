@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs'
 import module from 'node:module'
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  process.stderr.write(`regent: agent files need Node.js 24 or newer, this is ${process.versions.node} (${process.execPath})\n`)
+  const brought = new URL('../node_modules/.bin/node', import.meta.url)
+  const remedy = existsSync(brought) ? `; run it with ${brought.pathname}` : ''
+  process.stderr.write(`regent: agent files need Node.js 24 or newer, this is ${process.versions.node} (${process.execPath})${remedy}\n`)
   process.exit(1)
 }
 const checkout = existsSync(new URL('../package-lock.json', import.meta.url))

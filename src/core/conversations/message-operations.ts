@@ -121,5 +121,5 @@ async function ended(store: Store, agent: AgentRow, id: string): Promise<{ reply
 
 const notYet = (agent: AgentRow, ms: number): RegentError =>
   new RegentError('TIMED_OUT', `no answer of ${agent.owner}/${agent.name} within ${Math.round(ms / 1000)} s; the message stays with it`, {
-    hint: `look again with: regent chat ${agent.owner}/${agent.name}`,
+    hint: `what it says will be in: regent events --agent ${agent.owner}/${agent.name}`,
   })

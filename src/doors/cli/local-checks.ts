@@ -20,6 +20,7 @@ export async function localChecks(config: DoctorConfig, env: Env): Promise<Check
     nodeCheck(),
     platformCheck(),
     await homeCheck(config.home),
+    await projectCheck(config.project),
     await diskCheck(config.home),
     ...(isServed ? [] : await Promise.all(ports.map(([name, port]) => portCheck(name, config.host, port)))),
     await programCheck('sh', env, true, 'agents are started through it'),
@@ -65,6 +66,19 @@ async function homeCheck(home: string): Promise<Check> {
     return answer(false, `${home} belongs to another user: choose another --home`)
   if ((mode & 0o077) !== 0) return answer(false, `${home} can be read by others: chmod 700 ${home}`)
   return answer(true, home)
+}
+
+/** Programs run without one that can be written; teams do not. */
+async function projectCheck(project: string): Promise<Check> {
+  const agents = join(project, 'agents')
+  const there = await nearestFolder(agents)
+  const canWrite = await access(there, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+  const made = there === agents || there === project ? '' : ' (made by the first start)'
+  const message = canWrite ? `${project}${made}` : `${there} cannot be written, so no team can be created: choose another --project`
+  return { name: 'project', ok: canWrite, required: false, message }
 }
 
 async function diskCheck(home: string): Promise<Check> {

@@ -56,7 +56,13 @@ async function addVerb(program: Command, verb: Verb, isUsed: boolean, cli: Cli):
   const command = program.command(verb.name).description(verb.summary).helpGroup(verb.group)
   if (verb.aliases) command.aliases([...verb.aliases])
   if (isUsed) await (await verb.load()).configure(command, cli)
-  command.showHelpAfterError(`\`regent ${verb.name} --help\` shows how it is used`)
+  pointToHelp(command, `regent ${verb.name}`)
+}
+
+/** What a wrong word or option is answered with, below the complaint. */
+function pointToHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`\`${words} --help\` shows how it is used`)
+  for (const inner of command.commands) pointToHelp(inner, `${words} ${inner.name()}`)
 }
 
 /** `regent help COMMAND`: its module must be loaded first. */

@@ -115,7 +115,9 @@ async function open(app: FastifyInstance, host: string, port: number): Promise<n
   } catch (error) {
     const taken = systemCode(error) === 'EADDRINUSE'
     throw new RegentError('UNAVAILABLE', `cannot listen on ${host} port ${port}${taken ? ': another program does' : ''}`, {
-      hint: taken ? 'stop that program, or choose another port (0 picks a free one)' : 'choose an address of this machine',
+      hint: taken
+        ? 'stop that program, or choose another with --port or REGENT_PORT (0 picks a free one)'
+        : 'choose an address of this machine',
       cause: error,
     })
   }

@@ -45,7 +45,7 @@ export function errorHeaders(error: RegentError): Record<string, string> {
 }
 
 const framework: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['TOO_LARGE', 'the body is larger than this address takes'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['TOO_LARGE', 'the body is larger than the 1 MiB that are taken'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['UNSUPPORTED_MEDIA', 'a body must be application/json'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BAD_REQUEST', 'the body is not as long as its Content-Length says'],
   FST_ERR_BAD_URL: ['BAD_REQUEST', 'the path is not a valid URL path'],

@@ -45,6 +45,13 @@ describe('regent create', () => {
     ])
   })
 
+  it('says that a start is under way where no state tells of it yet', async () => {
+    const regent = await creating()
+    regent.api.on('agents.create', () => agentDetail({ state: 'STOPPED', desired: 'running', pid: null }))
+    const stdin = 'kind: command\nname: news\ncommand: [sleep, "1"]\n'
+    expect((await regent.run(['create', '-f', '-', '--start'], { stdin })).stdout).toBe('alice/news  created  starting\n')
+  })
+
   it('prints what was created: an object for one, an array for several', async () => {
     const regent = await creating()
     const one = await regent.run(['create', '-f', '-', '--json'], { stdin: JSON.stringify(ofManagerApi) })

@@ -21,6 +21,9 @@ describe('regent config', () => {
     expect(wrong.stderr).toContain('regent.toml:3:1: http.port: ')
     writeFileSync(join(cwd, 'regent.toml'), 'auth = none\n')
     expect((await runCli(['config', 'check'], { cwd })).stderr).toContain('regent.toml:1:8: ')
+    const env = { REGENT_PROT: '1' }
+    const told = await runCli(['config', 'check', '--json'], { env })
+    expect(JSON.parse(told.stdout)).toMatchObject({ ok: true, warnings: [expect.stringContaining('did you mean REGENT_PORT?')] })
     expect((await runCli(['serve'], { cwd })).code).toBe(1)
   })
 
@@ -73,6 +76,13 @@ describe('regent doctor', () => {
       required: true,
       message: `${home} can be read by others: chmod 700 ${home}`,
     })
+  })
+
+  it('tells of a project that takes no agent files', async () => {
+    const project = temporaryFolder()
+    expect((await runCli(['doctor', '--project', project])).stdout).toContain(`  project            ${project}\n`)
+    writeFileSync(join(project, 'agents'), '')
+    expect((await runCli(['doctor', '--project', join(project, 'agents', 'x')])).stdout).toMatch(/^note {5}project .*cannot be written/m)
   })
 
   it('tells what the server and its agents lack', async () => {

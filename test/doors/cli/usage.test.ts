@@ -41,6 +41,8 @@ describe('regent, as it is used', () => {
     [['create'], "required option '-f, --file <FILE>' not specified"],
     [['serve', '--prot', '1'], "unknown option '--prot'\n(Did you mean --port?)"],
     [['serve', 'now'], "regent serve takes options only, not 'now'"],
+    [['token', 'create', 'x', '--role', 'king'], '`regent token create --help` shows how it is used'],
+    [['config', 'check', '--jsn'], '`regent config check --help` shows how it is used'],
   ])('answers %j with 2 and what was meant', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

@@ -6,12 +6,14 @@ import { type FormatOptions, formatOf, printListing, printValue } from '../outpu
 import type { Column } from '../output/table.ts'
 
 export function configure(command: Command, cli: Cli): void {
-  command
-    .command('check')
-    .description('tell what is wrong with regent.toml and the variables')
-    .action(async () => {
+  withFormat(command.command('check').description('tell what is wrong with regent.toml and the variables'), ['table', 'json', 'yaml'])
+    .addHelpText('after', '\nWhat is wrong goes to stderr, with 1.')
+    .action(async (options: FormatOptions) => {
+      const format = formatOf(options)
       const { settings, config } = (await cli.context.config()).inspect(cli.flags())
-      for (const warning of config.warnings) cli.note(`warning: ${warning}`)
+      const { warnings } = config
+      if (format !== 'table') return printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', { ok: true, warnings })
+      for (const warning of warnings) cli.note(`warning: ${warning}`)
       const written = settings.filter(({ origin }) => origin !== 'default')
       cli.terminal.out(`the configuration is right (${written.length} of ${settings.length} settings are not the default)`)
     })

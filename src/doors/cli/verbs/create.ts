@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import type { GivenInput } from '../../../client/client.ts'
+import type { AgentView } from '../../../contract/agents.ts'
 import { readAgents } from '../agent-file.ts'
 import { fullName, stateColour } from '../agents.ts'
 import type { Cli } from '../cli.ts'
@@ -37,7 +38,7 @@ export function configure(command: Command, cli: Cli): void {
         const detail = await withProgress(cli, `creating ${agent.name}`, work)
         created.push(detail)
         if (format === 'table') {
-          cli.terminal.out(`${fullName(detail)}  created${start ? `  ${cli.terminal.paint(stateColour(detail.state), detail.state)}` : ''}`)
+          cli.terminal.out(`${fullName(detail)}  created${start ? `  ${startedText(cli, detail)}` : ''}`)
           for (const note of detail.notes) cli.note(note)
         } else if (format === 'name') cli.terminal.out(fullName(detail))
       }
@@ -45,4 +46,10 @@ export function configure(command: Command, cli: Cli): void {
       const [only] = created
       if (only && created.length === 1) cli.next(start ? `regent logs -f ${fullName(only)}` : `regent start ${fullName(only)}`)
     })
+}
+
+/** A start is accepted before there is a state that tells of it. */
+function startedText(cli: Cli, { state, desired }: AgentView): string {
+  if (state === 'STOPPED' && desired === 'running') return cli.terminal.paint('cyan', 'starting')
+  return cli.terminal.paint(stateColour(state), state)
 }
