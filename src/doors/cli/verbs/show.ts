@@ -63,7 +63,7 @@ function describe(agent: AgentDetail, paint: Paint): string[] {
       'usage',
       usage.model_calls === 0
         ? null
-        : `${usage.model_calls} model calls, ${usage.input_tokens} + ${usage.output_tokens} tokens${usage.cost_usd > 0 ? `, ${money(usage.cost_usd)}` : ''}`,
+        : `${usage.model_calls} model calls, ${usage.input_tokens} + ${usage.output_tokens} tokens${usage.cost_usd !== 0 ? `, ${money(usage.cost_usd)}` : ''}`,
     ],
   ]
   const shown = lines.flatMap(([label, value]) => (value === null ? [] : [`${paint('dim', label.padEnd(10))} ${value}`]))
