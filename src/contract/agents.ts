@@ -41,7 +41,6 @@ export const commandDefinition = z
     env: z.record(variableName, text).default({}).describe('declared variables, added to an otherwise empty environment'),
   })
   .meta({ id: 'CommandDefinition' })
-export type CommandDefinition = z.output<typeof commandDefinition>
 
 const common = { owner: userName.optional(), name: agentName, policy: policyInput.default({}), limits: limits.default({}) }
 
@@ -71,7 +70,6 @@ const usage = z
     cost_usd: z.number().nullable().describe('null where a price is not known'),
   })
   .meta({ id: 'Usage' })
-export type Usage = z.output<typeof usage>
 
 /** One agent as every door shows it. */
 export const agentView = z

@@ -91,5 +91,4 @@ export const teamDefinition = z
     initial_task: z.string().max(1_000_000).nullish(),
   })
   .meta({ id: 'TeamDefinition' })
-export type TeamDefinition = z.output<typeof teamDefinition>
 export type SubAgent = z.output<typeof subAgent>

@@ -7,7 +7,7 @@ import { isObject, type Json, type JsonObject } from '../../kernel/json.ts'
 import type { AgentRow } from '../../ports/store.ts'
 
 /** What each kind is made of. A kind that is not here cannot be created yet. */
-const schemas: Partial<Record<AgentRow['kind'], z.ZodObject>> = { team: teamDefinition, command: commandDefinition }
+const schemas: Partial<Record<AgentRow['kind'], z.ZodObject>> = { team: teamDefinition.strict(), command: commandDefinition.strict() }
 
 const restartOf: Record<AgentRow['kind'], Policy['restart']> = {
   team: 'always',
@@ -20,7 +20,7 @@ const restartOf: Record<AgentRow['kind'], Policy['restart']> = {
 export function checkDefinition(kind: AgentRow['kind'], given: unknown): JsonObject {
   const schema = schemas[kind]
   if (!schema) throw new RegentError('NOT_YET', `agents of kind ${kind} are not there yet`)
-  const parsed = schema.strict().safeParse(given)
+  const parsed = schema.safeParse(given)
   if (!parsed.success) throw invalid(parsed.error)
   return given as JsonObject
 }

@@ -48,25 +48,13 @@ export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream
     next(question, signal) {
       const line = unread.shift()
       if (line !== undefined || isOver || signal?.aborted) return Promise.resolve(line)
-      const { promise, resolve } = Promise.withResolvers<string | undefined>()
-      const waiter: Waiter = {
-        question,
-        give(given) {
-          signal?.removeEventListener('abort', withdraw)
-          resolve(given)
-        },
-      }
-      const withdraw = () => {
-        waiters.splice(waiters.indexOf(waiter), 1)
-        resolve(undefined)
+      const waiting = waitIn(waiters, question, signal, () => {
         if (isTerminal) output.write('\r\x1b[K')
         ask()
-      }
-      waiters.push(waiter)
-      signal?.addEventListener('abort', withdraw, { once: true })
+      })
       reader.resume()
       ask()
-      return promise
+      return waiting
     },
     write(text) {
       const isAsking = isTerminal && waiters.length > 0
@@ -78,4 +66,24 @@ export function createLines(input: NodeJS.ReadStream, output: NodeJS.WriteStream
     },
     close: () => reader.close(),
   }
+}
+
+/** Resolves with the line that is given to it, or with nothing when the signal withdraws the question. */
+function waitIn(waiters: Waiter[], question: string, signal: AbortSignal | undefined, withdrawn: () => void): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const waiter: Waiter = {
+    question,
+    give(given) {
+      signal?.removeEventListener('abort', withdraw)
+      resolve(given)
+    },
+  }
+  const withdraw = () => {
+    waiters.splice(waiters.indexOf(waiter), 1)
+    resolve(undefined)
+    withdrawn()
+  }
+  waiters.push(waiter)
+  signal?.addEventListener('abort', withdraw, { once: true })
+  return promise
 }
