@@ -45,3 +45,35 @@ it('a second hello took the place of its own link, which was dead then', async (
   await world.call('messages.send', { agent: id, content: 'still there' })
   expect(await runner.gets('message')).toMatchObject({ content: 'still there' })
 })
+
+it('a page of long messages was as large as all of them', async () => {
+  const world = await CoreWorld.open()
+  const id = await world.team()
+  await world.store.transaction(async (tables) => {
+    const common = { agentId: id, conversation: 'main', direction: 'in', type: 'user', metadata: {}, sender: 'a', replyTo: null } as const
+    for (let at = 0; at < 120; at++)
+      await tables.messages.insert({
+        ...common,
+        id: `m${at}`,
+        content: 'x'.repeat(100_000),
+        final: false,
+        state: 'queued',
+        tries: 0,
+        reason: null,
+        at,
+      })
+  })
+  const list = async (input: object) =>
+    (await world.call<{ messages: { id: string; number: number }[] }>('messages.list', { agent: id, limit: 500, ...input })).messages
+  const last = await list({})
+  expect(last.at(-1)?.id).toBe('m119')
+  expect(last.length).toBeLessThan(70)
+  const seen: string[] = []
+  for (let after = 0; ; ) {
+    const part = await list({ after })
+    if (part.length === 0) break
+    seen.push(...part.map((message) => message.id))
+    after = part.at(-1)?.number ?? 0
+  }
+  expect(seen).toEqual(Array.from({ length: 120 }, (_, at) => `m${at}`))
+})

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { Ids } from '../../kernel/ids.ts'
 import type { JsonObject } from '../../kernel/json.ts'
-import type { AgentRow, Store } from '../../ports/store.ts'
+import type { AgentRow, MessageFilter, MessageRow, Store } from '../../ports/store.ts'
 import { findAgent, mayTouch } from '../agents/find.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers } from '../handling.ts'
@@ -20,6 +20,9 @@ export interface MessageOptions {
 }
 
 const DEFAULT_WAIT_MS = 600_000
+/** After so many characters a page of messages ends; it is read in steps of so many messages. */
+const PAGE_CHARS = 4_000_000
+const STEP = 25
 
 export function messageOperations(options: MessageOptions): Handlers<'messages.send' | 'messages.list' | 'messages.get'> {
   const { store, clock, ids, links } = options
@@ -51,7 +54,7 @@ export function messageOperations(options: MessageOptions): Handlers<'messages.s
         ...(conversation !== undefined && { conversation }),
         ...(after !== undefined && { after }),
       } as const
-      return { messages: (await store.read.messages.list(filter)).map((message) => messageViewOf(row, message)) }
+      return { messages: (await page(store, filter)).map((message) => messageViewOf(row, message)) }
     },
     async 'messages.get'({ id }, { caller }) {
       const message = await store.read.messages.get(id)
@@ -61,6 +64,21 @@ export function messageOperations(options: MessageOptions): Handlers<'messages.s
       return { message: messageViewOf(agent, message), reply: reply ? messageViewOf(agent, reply) : null }
     },
   }
+}
+
+/** Fewer than were asked for where they are long: a page has an end that memory can hold. */
+async function page(store: Store, filter: MessageFilter): Promise<readonly MessageRow[]> {
+  let rows: readonly MessageRow[] = []
+  let chars = 0
+  while (rows.length < filter.limit && chars < PAGE_CHARS) {
+    const newest = filter.from === 'newest'
+    const edge = newest ? rows[0] && { before: rows[0].number } : rows.at(-1) && { after: rows.at(-1)?.number ?? 0 }
+    const more = await store.read.messages.list({ ...filter, ...edge, limit: Math.min(STEP, filter.limit - rows.length) })
+    if (more.length === 0) break
+    rows = newest ? [...more, ...rows] : [...rows, ...more]
+    for (const { content } of more) chars += typeof content === 'string' ? content.length : JSON.stringify(content).length
+  }
+  return rows
 }
 
 const deaf = ({ owner, name }: AgentRow): RegentError =>
