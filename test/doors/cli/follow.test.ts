@@ -75,6 +75,7 @@ describe('regent events', () => {
       "
     `)
     expect((await regent.run(['events', '-n', '1', '--json'])).stdout).toBe(`${JSON.stringify(history[2])}\n`)
+    expect((await regent.run(['events', '-n', '0', '--agent', 'news'])).stdout).toBe('')
     expect((await regent.run(['events', '--since', '6'])).stdout).toContain('run.exited')
   })
 

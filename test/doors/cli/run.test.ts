@@ -73,6 +73,15 @@ describe('regent run', () => {
     expect(started).toMatchObject({ wait: true })
   })
 
+  it('gives the variables of a file to the agent alone', async () => {
+    const regent = await fakeRegent({ 'agents.create': ({ agent }) => agentDetail(agent as object) })
+    const cwd = temporaryFolder()
+    writeFileSync(join(cwd, 'web.env'), 'REGENT_URL=http://127.0.0.1:1\n')
+    const run = (file: string) => regent.run(['run', 'web', '--env-file', file, '--', 'sleep', '60'], { cwd })
+    expect(await run('web.env')).toMatchObject({ code: 0, stderr: '' })
+    expect(await run('none.env')).toEqual({ code: 4, stdout: '', stderr: 'regent: there is no file none.env\n' })
+  })
+
   it('starts the agent that is there when it is the same, whatever the PATH', async () => {
     const cwd = temporaryFolder()
     const definition = { command: ['sleep', '60'], cwd, env: { PATH: '/elsewhere', HOME: cwd, KEY: '***' } }

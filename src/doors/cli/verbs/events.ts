@@ -41,7 +41,7 @@ async function show(cli: Cli, client: Client, options: Options): Promise<void> {
   for (;;) {
     const page = await client.call('events.list', { after, limit: 1000, ...filter }, { signal: cli.signal })
     newest = Math.max(newest, page.newest)
-    if (options.since === undefined) shown = [...shown, ...page.events].slice(-options.tail)
+    if (options.since === undefined) shown = options.tail === 0 ? [] : [...shown, ...page.events].slice(-options.tail)
     else for (const event of page.events) print(event)
     const last = page.events.at(-1)
     if (!last || page.events.length < 1000) break
