@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { admin, CoreWorld } from '../helpers/core-world.ts'
+import { until } from '../helpers/until.ts'
 
 const fileOf = (world: CoreWorld) => world.project.written.get('alice/news')?.definition
 
@@ -72,4 +73,29 @@ it('an agent that took a name in the moment it became free had no agent file', a
   await expect(world.team()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
   const id = await world.team()
   expect(world.project.written.get('alice/news')?.id).toBe(id)
+})
+
+it("a channel changed its owner at a restart, to whoever's agent was older", async () => {
+  const world = await CoreWorld.open()
+  const json = (channel_name: string) => ({ pubsub_enabled: true, pubsub_config: { backend: 'memory', channel_name } })
+  const make = async (owner: string, channel: string) =>
+    (
+      await world.call<{ id: string }>('agents.create', {
+        agent: { kind: 'team', owner, name: 'a', subagents: [], json_config: json(channel) },
+      })
+    ).id
+  const alice = await make('alice', 'quiet')
+  const bob = await make('bob', 'shared')
+  const made = Date.now()
+  await until(() => Date.now() > made, 'the next millisecond')
+  await world.call('agents.update', { agent: alice, definition: { json_config: json('shared') } })
+  const kept = async () => {
+    const without = async (agent: string) => (await world.call<{ conditions: object[] }>('agents.get', { agent })).conditions.length
+    return [await without(alice), await without(bob)]
+  }
+  expect(await kept()).toEqual([1, 0])
+  await world.reborn()
+  expect(await kept()).toEqual([1, 0])
+  await world.call('agents.delete', { agent: alice, wait: true })
+  expect(await world.store.read.cursors.get(`channel:${alice}`)).toBe(0)
 })

@@ -8,7 +8,7 @@ import { tell } from '../supervision/situation.ts'
 import { checkDefinition, definitionOf, fingerprint, patched, policyOf } from './definitions.ts'
 import { findAgent, mayTouch, notFound } from './find.ts'
 import { hide } from './hidden.ts'
-import type { AgentsOptions } from './options.ts'
+import { type AgentsOptions, claimCursor } from './options.ts'
 import { Turns } from './turns.ts'
 import { detailOf, viewsOf } from './views.ts'
 
@@ -199,7 +199,7 @@ interface Version {
  * Files first, then the rows, so that a change that was cut off is made whole by making it again. What does not come to be stored,
  * a command that was carried out before included, leaves the files as they were.
  */
-async function storeChange({ store, ids, project, secrets }: AgentsOptions, before: Version, after: Version, handling: Handling) {
+async function storeChange({ store, ids, project, secrets, claims }: AgentsOptions, before: Version, after: Version, handling: Handling) {
   const { id, revision, updatedAt, definition, policy, limits } = after.row
   const put = async ({ row, secrets: values }: Version) => {
     await secrets.put(id, values)
@@ -220,6 +220,7 @@ async function storeChange({ store, ids, project, secrets }: AgentsOptions, befo
       const now = await tables.agents.get(id)
       if (!now || now.deleting) throw notFound(id)
       await tables.agents.update(id, { definition, policy, limits, revision, updatedAt })
+      if (claims.moves(before.row, after.row)) await tables.cursors.set(claimCursor(id), updatedAt)
       await tell(tables, after.row, 'agent.updated', updatedAt, handling.caller.user, { revision })
       return { change: mark }
     })

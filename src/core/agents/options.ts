@@ -11,7 +11,12 @@ import type { Viewing } from './views.ts'
 export interface Claims {
   /** Takes note of a stored agent's channel. */
   add(agent: AgentRow): void
+  /** Whether a change brings the agent another channel. */
+  moves(before: AgentRow, after: AgentRow): boolean
 }
+
+/** Where it is kept since when an agent claims its channel, epoch ms; nothing there: since it was created. */
+export const claimCursor = (agentId: string): string => `channel:${agentId}`
 
 export interface AgentsOptions {
   readonly store: Store

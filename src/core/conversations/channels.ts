@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from '../../kernel/json.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
 import type { AgentRow, EventRow, Store } from '../../ports/store.ts'
-import type { Claims } from '../agents/options.ts'
+import { type Claims, claimCursor } from '../agents/options.ts'
 import type { Relay } from '../events/outbox.ts'
 import { envelopeOf, type Heard, hear, requestOf } from './envelopes.ts'
 import { post } from './inbox.ts'
@@ -47,8 +47,11 @@ export class Channels implements Claims {
 
   /** To be called once, before doors open. */
   async open(): Promise<void> {
-    const teams = await this.#options.store.read.agents.list({ kind: 'team' })
-    for (const agent of teams.toSorted((a, b) => a.createdAt - b.createdAt)) this.add(agent)
+    const { read } = this.#options.store
+    const teams = await read.agents.list({ kind: 'team' })
+    const since = new Map<string, number>()
+    for (const { id, createdAt } of teams) since.set(id, (await read.cursors.get(claimCursor(id))) || createdAt)
+    for (const agent of teams.toSorted((a, b) => (since.get(a.id) ?? 0) - (since.get(b.id) ?? 0))) this.add(agent)
   }
 
   add(agent: AgentRow): void {
@@ -59,6 +62,10 @@ export class Channels implements Claims {
     if (!channel) return
     this.#channels.set(agent.id, channel)
     this.#listen(channel)
+  }
+
+  moves(before: AgentRow, after: AgentRow): boolean {
+    return channelOf(before)?.key !== channelOf(after)?.key
   }
 
   /** Its channel is free; another owner's agent that wished for it has it now. */

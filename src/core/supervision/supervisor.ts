@@ -2,6 +2,7 @@ import { liveStates } from '../../contract/states.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { Run, RunSpec } from '../../ports/runtime.ts'
 import type { AgentRow } from '../../ports/store.ts'
+import { claimCursor } from '../agents/options.ts'
 import { Keeper } from './keeper.ts'
 import { RestartLimit } from './restart-limit.ts'
 import { loadRecord, type Record, tell } from './situation.ts'
@@ -168,6 +169,7 @@ async function remove({ store, runtime, project, secrets, clock, logger }: Super
     await tell(tables, now, 'agent.deleted', clock.now(), 'regent', {})
     await tables.agents.delete(agent.id)
     await tables.cursors.delete(`runner:${agent.id}`)
+    await tables.cursors.delete(claimCursor(agent.id))
   })
   logger.info({ agent: agent.id, name: `${agent.owner}/${agent.name}` }, 'agent deleted')
   return true
