@@ -29,6 +29,19 @@ describe('regent send', () => {
     expect(sent).toMatchObject({ conversation: 'side' })
   })
 
+  it('waits on while Regent is away, with the same message', async () => {
+    const regent = await talking()
+    let asked = 0
+    regent.api.on('messages.send', ({ id, wait }) => {
+      if (wait && ++asked === 1) regent.api.cut()
+      return { message: messageView({ id: String(id) }), reply: wait ? reply : null }
+    })
+    const { code, stdout, stderr } = await regent.run(['send', 'news', 'hello', '--wait'])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'All is well\n' })
+    expect(stderr).toMatch(/\(the connection was cut\); the message is kept there, and asked for again\n$/)
+    expect(new Set(regent.api.requests.filter(({ operation }) => operation === 'messages.send').map(({ input }) => input.id)).size).toBe(1)
+  })
+
   it('reads the text from stdin and prints the message as JSON', async () => {
     const regent = await talking()
     const { stdout } = await regent.run(['send', 'news', '-', '--json'], { stdin: 'line one\nline two' })

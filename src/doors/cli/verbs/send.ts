@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Client } from '../../../client/client.ts'
 import type { MessageView } from '../../../contract/messages.ts'
@@ -18,6 +19,8 @@ interface Options extends FormatOptions {
   conversation?: string
 }
 
+const RETRY_MS = 500
+
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml'])
     .argument('<AGENT>', 'name, owner/name, id or unique id prefix')
@@ -36,7 +39,7 @@ async function send(cli: Cli, client: Client, agent: string, content: string, op
   const format = formatOf(options)
   const wait = options.wait ?? false
   const id = randomUUID()
-  const { conversation, timeout = wait ? 600_000 : undefined } = options
+  const { conversation, timeout = 600_000 } = options
   const input = { agent, content, id, ...(conversation ? { conversation } : {}) }
   const { message } = await about(client, agent, () => client.call('messages.send', input, { signal: cli.signal }))
   await tellWhenItWaits(cli, client, message)
@@ -45,13 +48,37 @@ async function send(cli: Cli, client: Client, agent: string, content: string, op
     else await printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', message)
     return cli.next(`regent chat ${message.agent}`, `regent events -f --agent ${message.agent}`)
   }
-  // The same id again: no second message, only the wait for its reply.
-  const waiting = client.call('messages.send', { ...input, wait, ...(timeout === undefined ? {} : { timeout }) }, { signal: cli.signal })
+  const waiting = replyOf(cli, client, input, timeout)
   const { reply } = await withProgress(cli, `waiting for ${message.agent}`, tellingApprovals(cli, client, message, waiting))
   if (!reply)
     throw new RegentError('UPSTREAM', `${message.agent} ended its work without a reply`, { hint: `regent events --agent ${message.agent}` })
   if (format === 'table') cli.terminal.out(contentText(reply))
   else await printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', reply)
+}
+
+type Answered = Awaited<ReturnType<typeof sendAndWait>>
+type Input = { readonly agent: string; readonly content: string; readonly id: string; readonly conversation?: string }
+
+/** The same id again: no second message, only the wait for its reply. */
+const sendAndWait = (cli: Cli, client: Client, input: Input, timeout: number) =>
+  client.call('messages.send', { ...input, wait: true, timeout }, { signal: cli.signal })
+
+/** Over restarts of Regent: the message is kept there. Throws UNAVAILABLE when it is not back in time. */
+async function replyOf(cli: Cli, first: Client, input: Input, timeout: number): Promise<Answered> {
+  const end = Date.now() + timeout
+  let told = false
+  for (let client = first, left = timeout; ; left = Math.max(1, end - Date.now())) {
+    try {
+      return await sendAndWait(cli, client, input, left)
+    } catch (error) {
+      if (!(error instanceof RegentError) || error.code !== 'UNAVAILABLE' || Date.now() > end) throw error
+      if (!told) cli.note(`${error.message}; the message is kept there, and asked for again`)
+      told = true
+      await pause(RETRY_MS, undefined, { signal: cli.signal })
+      // It may be back at another port; where it is not back, the next call tells.
+      client = await cli.client().catch(() => client)
+    }
+  }
 }
 
 /** Nobody should stare at a spinner while the agent waits for them. */
