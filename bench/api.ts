@@ -27,7 +27,7 @@ Each is measured in ${ROUNDS} rounds, taken in turns: the figure is the median r
 
 async function measureReads(lab: Lab, regent: Regent): Promise<Figure[]> {
   const agents = await addSleepers(regent, 20, false)
-  const hello = await startProgram<string>(lab, 'hello', {}, { flags: flagsOf(regent) })
+  const hello = await startProgram<string>(lab, 'hello.mjs', {}, { flags: flagsOf(regent) })
   const to = (url: string, path: string): LoadJob => ({ url, path, ...asAdmin(regent), ...reading, requests: lab.n })
   const rounds = await inTurns(lab, {
     one: () => sendLoad(lab, to(regent.url, `/api/v1/agents/${agents[0]?.id}`)),
@@ -54,7 +54,7 @@ async function measureCreates(lab: Lab, regent: Regent): Promise<Figure[]> {
     const job = { method: 'POST', path: '/api/v1/agents', body: JSON.stringify({ agent }), connections: CREATORS, requests, expected: 201 }
     return sendLoad(lab, { url: regent.url, ...asAdmin(regent), ...job })
   }
-  const rounds = await inTurns(lab, { create, commit: () => runProgram<Round>(lab, 'commits', { folder, rows: requests }) })
+  const rounds = await inTurns(lab, { create, commit: () => runProgram<Round>(lab, 'commits.ts', { folder, rows: requests }) })
   return [
     rateFigure({ what: 'regent: durable create', of: 'ours', goal: 1500 }, rounds.create),
     rateFigure({ what: 'bare node:sqlite: durable row', of: 'limit' }, rounds.commit),

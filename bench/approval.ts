@@ -5,6 +5,7 @@ import { timeFigure } from './lib/figures.ts'
 import { type Regent, startRegent } from './lib/regent.ts'
 import { stampArgv, stampOf, startRelay } from './lib/relay.ts'
 import { addTeam } from './lib/team.ts'
+import { within } from './lib/until.ts'
 
 export const approval: Bench = {
   name: 'approval',
@@ -53,15 +54,14 @@ interface Asked {
 
 async function askingAgent(lab: Lab, regent: Regent, file: string): Promise<(round: number) => Promise<Asked>> {
   const { id } = await addTeam(regent, 'asker', { name: 'stamp', tool: 'stamp', argv: stampArgv(file) })
-  const requests = createClient(regent).open('events.stream', { types: ['approval.requested'] }, { signal: lab.signal })
+  const over = new AbortController()
+  lab.defer(() => over.abort())
+  const requests = createClient(regent).open('events.stream', { types: ['approval.requested'], after: 0 }, { signal: over.signal })
   const events = requests[Symbol.asyncIterator]()
-  lab.defer(() => events.return?.())
-  let requested = events.next()
   return async (round) => {
     const content = `call stamp {"round":${round}}`
     const replied = regent.caller.call('POST', `/api/v1/agents/${id}/messages`, { content, wait: true })
-    const { value } = await requested
-    requested = events.next()
+    const { value } = await within(events.next(), 'an approval to be requested')
     if (value?.kind !== 'event') throw new Error('the events do not tell of an approval')
     const from = process.hrtime.bigint()
     await regent.caller.call('POST', `/api/v1/approvals/${value.event.data.id}/approve`, {})

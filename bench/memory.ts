@@ -15,8 +15,9 @@ const TEAMS = 3
 
 export const memory: Bench = {
   name: 'memory',
-  about: `Resident memory (VmRSS) of Regent ${IDLE_MS / 1000} s after it was ready, with no agents, with ${AGENTS} running, and after many
-reads over 20 connections; beside it a bare fastify server, under the flags that Regent runs with and under Node's own. Then what an agent
+  about: `Resident memory (VmRSS) of Regent ${IDLE_MS / 1000} s after it was ready: at its very first start, when Node reads and compiles
+every source anew, and at later ones, when it finds them in its compile cache; with no agents, with ${AGENTS} running, and after many reads
+over 20 connections. Beside it a bare fastify server, under the flags that Regent runs with and under Node's own. Then what an agent
 costs: the wrapper and log pump that stand beside each, and the runner of a team agent (the mean of ${TEAMS}). Counting shared pages once
 (Pss), many such processes cost less than the sum of their resident sizes.`,
   n: 10_000,
@@ -29,7 +30,12 @@ costs: the wrapper and log pump that stand beside each, and the runner of a team
 }
 
 async function measureRegent(lab: Lab): Promise<{ flags: string[]; figures: Figure[] }> {
-  const regent = await startRegent(lab)
+  const cache = { NODE_COMPILE_CACHE: lab.folder('compile-cache') }
+  const first = await startRegent(lab, 'first', cache)
+  await idle(lab, 'Regent at its first start')
+  const compiling = memoryOf(first.pid)
+  await first.end()
+  const regent = await startRegent(lab, 'regent', cache)
   await idle(lab, 'Regent without agents')
   const empty = memoryOf(regent.pid)
   const agents = await addSleepers(regent, AGENTS, true)
@@ -41,6 +47,7 @@ async function measureRegent(lab: Lab): Promise<{ flags: string[]; figures: Figu
   return {
     flags: flagsOf(regent),
     figures: [
+      sizeFigure({ what: 'regent: idle, first start', of: 'ours', goal: 110 }, compiling),
       sizeFigure({ what: 'regent: idle, no agents', of: 'ours', goal: 110 }, empty),
       sizeFigure({ what: `regent: idle, ${AGENTS} agents`, of: 'ours', goal: 110 }, busy),
       sizeFigure({ what: `regent: after ${lab.n.toLocaleString('en')} requests`, of: 'ours' }, loaded),
@@ -64,7 +71,7 @@ async function helpersOf(regent: Regent): Promise<Memory> {
 }
 
 async function measureBare(lab: Lab, flags: readonly string[], which: string): Promise<Figure[]> {
-  const hello = await startProgram<string>(lab, 'hello', {}, { flags })
+  const hello = await startProgram<string>(lab, 'hello.mjs', {}, { flags })
   await idle(lab, `bare fastify, ${which}`)
   const before = memoryOf(hello.pid)
   await sendLoad(lab, { ...reading(lab), url: hello.answer, path: '/hello' })
@@ -78,6 +85,8 @@ async function measureBare(lab: Lab, flags: readonly string[], which: string): P
 
 async function measureTeams(lab: Lab): Promise<Figure> {
   const regent = await startRegent(lab, 'teams')
+  const { id } = await addTeam(regent, 'first')
+  await regent.caller.call('DELETE', `/api/v1/agents/${id}`)
   const pids: number[] = []
   for (let at = 0; at < TEAMS; at++) pids.push((await addTeam(regent, `team-${at}`)).pid ?? 0)
   await idle(lab, `${TEAMS} teams`)

@@ -12,6 +12,8 @@ export interface Caller {
   close(): void
 }
 
+const ANSWER_MS = 60_000
+
 export function createCaller(url: string, token?: string): Caller {
   const agent = new Agent({ keepAlive: true })
   const { hostname, port } = new URL(url)
@@ -35,6 +37,7 @@ export function createCaller(url: string, token?: string): Caller {
           else resolve({ status: answer.status, body: JSON.parse(answer.text || '{}') })
         })
       })
+      outgoing.setTimeout(ANSWER_MS, () => outgoing.destroy(new Error(`${method} ${path} was not answered in time`)))
       outgoing.on('error', reject)
       outgoing.end(text)
       return promise

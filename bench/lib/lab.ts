@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Lab } from './bench.ts'
+import { within } from './until.ts'
 
 /** Runs `work` in a lab of its own and ends all that it started, when it fails or is interrupted too. */
 export async function inLab<T>(n: number, say: (text: string) => void, work: (lab: Lab) => Promise<T>): Promise<T> {
@@ -34,7 +35,7 @@ export async function inLab<T>(n: number, say: (text: string) => void, work: (la
 
 async function endOne(end: () => unknown, say: (text: string) => void): Promise<void> {
   try {
-    await end()
+    await within(Promise.resolve(end()), 'its end', 30_000)
   } catch (error) {
     say(`could not be ended: ${error instanceof Error ? error.message : String(error)}`)
   }

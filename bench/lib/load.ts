@@ -16,4 +16,4 @@ export interface LoadJob {
 }
 
 /** Sends them from a process of its own, each connection one request after the other; times are from sending to the whole answer. */
-export const sendLoad = (lab: Lab, job: LoadJob): Promise<Round> => runProgram<Round>(lab, 'load', { ...job })
+export const sendLoad = (lab: Lab, job: LoadJob): Promise<Round> => runProgram<Round>(lab, 'load.ts', { ...job })

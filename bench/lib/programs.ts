@@ -21,11 +21,11 @@ export interface ProgramOptions {
 /** Starts it, hands it the job (over IPC: tokens are not for argv) and resolves with its answer. It lives on until `end`. */
 export async function startProgram<Answer>(
   lab: Lab,
-  name: string,
+  file: string,
   job: Serializable,
   options: ProgramOptions = {},
 ): Promise<Program<Answer>> {
-  const child = fork(join(folder, `${name}.ts`), [], {
+  const child = fork(join(folder, file), [], {
     execArgv: [...(options.flags ?? [])],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -36,7 +36,7 @@ export async function startProgram<Answer>(
   child.send(job)
   const answered = once(child, 'message').then(([message]) => message as Answer)
   const died = once(child, 'exit').then(([code]) => {
-    throw new Error(`the program ${name} ended with ${code} and gave no answer`)
+    throw new Error(`the program ${file} ended with ${code} and gave no answer`)
   })
   died.catch(() => undefined)
   const answer = await Promise.race([answered, died])
@@ -44,8 +44,8 @@ export async function startProgram<Answer>(
 }
 
 /** Runs one of bench/programs to its end and resolves with its answer. */
-export async function runProgram<Answer>(lab: Lab, name: string, job: Serializable, options?: ProgramOptions): Promise<Answer> {
-  const program = await startProgram<Answer>(lab, name, job, options)
+export async function runProgram<Answer>(lab: Lab, file: string, job: Serializable, options?: ProgramOptions): Promise<Answer> {
+  const program = await startProgram<Answer>(lab, file, job, options)
   await program.end()
   return program.answer
 }

@@ -22,10 +22,12 @@ export interface Regent {
   readonly env: Readonly<Record<string, string>>
   /** As the admin. */
   readonly caller: Caller
+  /** Before the lab's end: itself, its agents live on. */
+  end(): Promise<void>
 }
 
-/** Resolves at `regent ready`. At the lab's end its agents, itself and all that they left are ended. */
-export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
+/** Resolves at `regent ready`; `more` is added to its environment. At the lab's end its agents, itself and all that they left are ended. */
+export async function startRegent(lab: Lab, name = 'regent', more: Readonly<Record<string, string>> = {}): Promise<Regent> {
   const root = lab.folder(name)
   const home = join(root, 'home')
   const log = join(root, 'log')
@@ -37,6 +39,7 @@ export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
     REGENT_PROJECT: root,
     REGENT_PORT: '0',
     REGENT_ORCHESTRATOR_PORT: '0',
+    ...more,
   }
   lab.defer(() => sweep(root))
   const child = spawn(launcher, ['serve'], { env, cwd: root, stdio: ['ignore', 'pipe', openSync(log, 'w')] })
@@ -45,7 +48,7 @@ export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
   const token = readFileSync(join(home, 'token'), 'utf8').trim()
   const caller = createCaller(url, token)
   lab.defer(() => caller.close())
-  return { url, pid: child.pid ?? 0, token, home, project: root, env, caller }
+  return { url, pid: child.pid ?? 0, token, home, project: root, env, caller, end: () => endChild(child) }
 }
 
 async function readyAt(child: ChildProcess, log: string): Promise<string> {

@@ -12,7 +12,7 @@ export interface RelayJob {
 
 /** What a message through Regent passes at least: HTTP, a WebSocket, another process and, with stamps, an MCP server over stdio. */
 export async function startRelay(lab: Lab, job: RelayJob): Promise<Caller> {
-  const { answer } = await startProgram<string>(lab, 'relay', { ...job })
+  const { answer } = await startProgram<string>(lab, 'relay.ts', { ...job })
   const caller = createCaller(answer)
   lab.defer(() => caller.close())
   return caller

@@ -10,3 +10,17 @@ export async function until<T>(look: () => T | undefined | Promise<T | undefined
     await pause(5)
   }
 }
+
+/** The promise's outcome, or an error when there is none in time. */
+export async function within<T>(promise: Promise<T>, what: string, deadlineMs = 20_000): Promise<T> {
+  const over = new AbortController()
+  const late = pause(deadlineMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`not within ${deadlineMs} ms: ${what}`)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    late.catch(() => undefined)
+    over.abort()
+  }
+}
