@@ -16,6 +16,8 @@ export interface ChatOptions {
   readonly from: number
 }
 
+const HELP = '/exit or Ctrl-D leaves; Ctrl-C ends the waiting for an answer; y or n answers what is asked; all else goes to the agent'
+
 /** A person and an agent, taking turns. Everything shown comes from the journal, so what other doors do is seen too. */
 export class ChatSession {
   readonly #cli: Cli
@@ -50,7 +52,8 @@ export class ChatSession {
     for (;;) {
       const line = await this.#lines.next('you> ', signal)
       if (line === undefined || /^\/(exit|quit)$/.test(line.trim())) break
-      if (line.trim() !== '') await this.#say(line, signal)
+      if (line.trim() === '/help') this.#transcript.note(HELP)
+      else if (line.trim() !== '') await this.#say(line, signal)
     }
     this.#over.abort()
     await following

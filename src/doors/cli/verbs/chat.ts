@@ -23,7 +23,7 @@ export function configure(command: Command, cli: Cli): void {
       const lines = createLines(process.stdin, process.stdout)
       try {
         await offerStart(cli, client, lines, agent)
-        if (lines.isTerminal) cli.note(cli.terminal.paintErr('dim', `talking with ${fullName(agent)}; Ctrl-D or /exit leaves`))
+        if (lines.isTerminal) cli.note(cli.terminal.paintErr('dim', `talking with ${fullName(agent)}; /help tells more, /exit leaves`))
         await new ChatSession(cli, client, lines, { agent, conversation, from }).run()
       } finally {
         lines.close()
