@@ -88,7 +88,7 @@ export function createCore(options: CoreOptions): RunningCore {
     links,
     async begin() {
       await journal.open()
-      await tellAll(options, 'regent.started')
+      await tellAll(options, 'regent.started').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the start was not told'))
       await channels.open()
       await outbox.start(channels.relay())
       housekeeping()

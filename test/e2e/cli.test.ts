@@ -93,7 +93,7 @@ it('an agent is created from a file, talked with and changed', async () => {
 
 it('[I2-CLI-09] what is followed goes on over a restart of Regent, on another port', async () => {
   const regent = await Regent.start()
-  const events = following(regent, 'events', '-f', '--type', 'agent.created', '-n', '0')
+  const events = following(regent, 'events', '-f', '--type', 'agent.created', '-n', '10')
   await regent.run('run', 'one', '--', 'sleep', '600')
   await until(() => events.seen.stdout.includes('/one'), 'the first event arrives')
   await regent.kill()

@@ -244,7 +244,7 @@ export class Keeper {
   async #recordEnd(ended: { readonly runId: string; readonly exit: Exit }): Promise<boolean> {
     const ending: moves.Ending = {
       exit: ended.exit,
-      livedMs: this.#aliveFor(),
+      livedMs: this.#livedUntil(ended.exit.at),
       random: this.#s.random(),
       survivors: this.survivors,
       at: this.#s.clock.now(),
@@ -279,6 +279,12 @@ export class Keeper {
 
   #armStartsecs({ agent, life }: Record): void {
     if (life.state === 'STARTING') this.#timer(Math.max(1, agent.policy.startsecs * 1000 - this.#aliveFor()))
+  }
+
+  /** What this process saw of its life; less where it ended before that, while Regent was down. */
+  #livedUntil(exitAt: number): number {
+    const recorded = exitAt - (this.#run?.startedAt ?? exitAt + 1)
+    return recorded < 0 ? this.#aliveFor() : Math.min(this.#aliveFor(), recorded)
   }
 
   #aliveFor(): number {
