@@ -46,10 +46,10 @@ const WARM_UP = 5
 async function spawnBare(): Promise<{ spawned: number; running: number }> {
   const from = performance.now()
   const child = spawn('sleep', ['100000'], { stdio: 'ignore' })
-  const isSpawned = once(child, 'spawn').then(() => performance.now() - from)
+  await once(child, 'spawn')
+  const spawned = performance.now() - from
   while (readFileSync(`/proc/${child.pid}/comm`, 'utf8') !== 'sleep\n') if (performance.now() - from > 5000) throw new Error('not spawned')
   const running = performance.now() - from
-  const spawned = await isSpawned
   await endChild(child)
   return { spawned, running }
 }

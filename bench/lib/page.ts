@@ -27,7 +27,7 @@ const intro = `<!-- Written by \`npm run bench -- report\` from bench/results; d
 not kept. Each starts a real \`regent serve\` with a home of its own, and measures what Regent is compared with in the same run, in turns:
 a program that people would take in its stead, or what the machine and Node cost alone. Figures of one machine say little about
 another; those beside each other can be compared. Times of a load are as seen by its sender. The figure of times is their median, and
-p95 and p99 are the times that 95 and 99 of 100 do not exceed.
+p95 and p99 are the times that 95 and 99 of 100 do not exceed. A new bench is a file in \`bench/\` and its name in \`bench/benches.ts\`.
 `
 
 function section(bench: Bench, result: Result | undefined): string {
