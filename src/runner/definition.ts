@@ -21,14 +21,16 @@ export interface TeamSpec {
 const reference = /^\$\{secret:([^}]+)\}$/
 
 /**
- * Checks a definition and puts the secrets in; `model` is for whoever names none. Throws INVALID with the fields that are wrong.
+ * Checks a definition and puts the secrets in. Who names no model has the team's `default_model`, and a team without one has
+ * `model`. Throws INVALID with the fields that are wrong.
  */
 export function readTeam(input: TeamInput, secrets: Readonly<Record<string, string>>, model?: string): TeamSpec {
   const missing = new Set<string>()
   const named = input.subagents.filter((entry) => !isObject(entry) || entry.name !== undefined)
-  const withModel = (key: string) => (entry: unknown) => (model !== undefined && isObject(entry) ? { [key]: model, ...entry } : entry)
-  const subagents = parse(z.array(subAgent), named.map(withModel('model')), 'subagents')
-  const config = parse(teamConfig, withModel('default_model')(fill(input.config, secrets, missing)), 'config')
+  const filled = fill(input.config, secrets, missing)
+  const config = parse(teamConfig, model !== undefined && isObject(filled) ? { default_model: model, ...filled } : filled, 'config')
+  const withModel = (entry: unknown) => (isObject(entry) ? { model: config.default_model, ...entry } : entry)
+  const subagents = parse(z.array(subAgent), named.map(withModel), 'subagents')
   const names = subagents.map(({ name }) => name.toLowerCase())
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new RegentError('INVALID', `two subagents are called '${twice}'; a plan could not tell them apart`)

@@ -22,7 +22,9 @@ describe('a definition', () => {
     ]
     const spec = readTeam({ name: 'crew', subagents, config: {} }, {}, 'offline')
     expect([spec.config.default_model, ...spec.subagents.map(({ model }) => model)]).toEqual(['offline', 'offline', 'opus'])
-    expect(readTeam({ name: 'crew', subagents, config: { default_model: 'sonnet' } }, {}, 'offline').config.default_model).toBe('sonnet')
+    const own = readTeam({ name: 'crew', subagents, config: { default_model: 'sonnet' } }, {}, 'offline')
+    expect([own.config.default_model, ...own.subagents.map((member) => member.model)]).toEqual(['sonnet', 'sonnet', 'opus'])
+    expect(readTeam({ name: 'crew', subagents, config: {} }, {}).subagents[0]?.model).toBe('haiku')
   })
 
   it('gets its secrets where a whole text refers to one, and nowhere else', () => {

@@ -25,11 +25,14 @@ export function checkDefinition(kind: AgentRow['kind'], given: unknown): JsonObj
   return given as JsonObject
 }
 
-/** The keys of a new agent that make its definition; json_config as it was given, without a schema's defaults. */
+/** The keys of a new agent that make its definition; a team's parts as they were given, without a schema's defaults. */
 export function definitionOf(agent: NewAgent, given: unknown): JsonObject {
   const { kind, owner: _owner, name: _name, policy: _policy, limits: _limits, ...definition } = agent
   const posted = isObject(given) && isObject(given.agent) ? given.agent : {}
-  return { ...definition, ...(kind === 'team' && { json_config: posted.json_config }) } as unknown as JsonObject
+  return {
+    ...definition,
+    ...(kind === 'team' && { subagents: posted.subagents, json_config: posted.json_config }),
+  } as unknown as JsonObject
 }
 
 /** A policy as far as somebody spoke of it. */
