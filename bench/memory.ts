@@ -15,9 +15,8 @@ const TEAMS = 3
 
 export const memory: Bench = {
   name: 'memory',
-  about: `Resident memory (VmRSS) of Regent ${IDLE_MS / 1000} s after it was ready: at its very first start, when Node reads and compiles
-every source anew, and at later ones, when it finds them in its compile cache; with no agents, with ${AGENTS} running, and after many reads
-over 20 connections. Beside it a bare fastify server, under the flags that Regent runs with and under Node's own. Then what an agent
+  about: `Resident memory (VmRSS) of Regent ${IDLE_MS / 1000} s after it was ready, with no agents, with ${AGENTS} running, and after many
+reads over 20 connections; the launcher has filled the compile cache, as it does at every start. Beside it a bare fastify server, under the flags that Regent runs with and under Node's own. Then what an agent
 costs: the wrapper and log pump that stand beside each, and the runner of a team agent (the mean of ${TEAMS}). Counting shared pages once
 (Pss), many such processes cost less than the sum of their resident sizes.`,
   n: 10_000,
@@ -30,12 +29,7 @@ costs: the wrapper and log pump that stand beside each, and the runner of a team
 }
 
 async function measureRegent(lab: Lab): Promise<{ flags: string[]; figures: Figure[] }> {
-  const cache = { NODE_COMPILE_CACHE: lab.folder('compile-cache') }
-  const first = await startRegent(lab, 'first', cache)
-  await idle(lab, 'Regent at its first start')
-  const compiling = memoryOf(first.pid)
-  await first.end()
-  const regent = await startRegent(lab, 'regent', cache)
+  const regent = await startRegent(lab)
   await idle(lab, 'Regent without agents')
   const empty = memoryOf(regent.pid)
   const agents = await addSleepers(regent, AGENTS, true)
@@ -47,7 +41,6 @@ async function measureRegent(lab: Lab): Promise<{ flags: string[]; figures: Figu
   return {
     flags: flagsOf(regent),
     figures: [
-      sizeFigure({ what: 'regent: idle, first start', of: 'ours', goal: 110 }, compiling),
       sizeFigure({ what: 'regent: idle, no agents', of: 'ours', goal: 110 }, empty),
       sizeFigure({ what: `regent: idle, ${AGENTS} agents`, of: 'ours', goal: 110 }, busy),
       sizeFigure({ what: `regent: after ${lab.n.toLocaleString('en')} requests`, of: 'ours' }, loaded),
@@ -85,8 +78,6 @@ async function measureBare(lab: Lab, flags: readonly string[], which: string): P
 
 async function measureTeams(lab: Lab): Promise<Figure> {
   const regent = await startRegent(lab, 'teams')
-  const { id } = await addTeam(regent, 'first')
-  await regent.caller.call('DELETE', `/api/v1/agents/${id}`)
   const pids: number[] = []
   for (let at = 0; at < TEAMS; at++) pids.push((await addTeam(regent, `team-${at}`)).pid ?? 0)
   await idle(lab, `${TEAMS} teams`)

@@ -22,12 +22,10 @@ export interface Regent {
   readonly env: Readonly<Record<string, string>>
   /** As the admin. */
   readonly caller: Caller
-  /** Before the lab's end: itself, its agents live on. */
-  end(): Promise<void>
 }
 
-/** Resolves at `regent ready`; `more` is added to its environment. At the lab's end its agents, itself and all that they left are ended. */
-export async function startRegent(lab: Lab, name = 'regent', more: Readonly<Record<string, string>> = {}): Promise<Regent> {
+/** Resolves at `regent ready`. At the lab's end its agents, itself and all that they left are ended. */
+export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
   const root = lab.folder(name)
   const home = join(root, 'home')
   const log = join(root, 'log')
@@ -39,7 +37,6 @@ export async function startRegent(lab: Lab, name = 'regent', more: Readonly<Reco
     REGENT_PROJECT: root,
     REGENT_PORT: '0',
     REGENT_ORCHESTRATOR_PORT: '0',
-    ...more,
   }
   lab.defer(() => sweep(root))
   const child = spawn(launcher, ['serve'], { env, cwd: root, stdio: ['ignore', 'pipe', openSync(log, 'w')] })
@@ -48,7 +45,7 @@ export async function startRegent(lab: Lab, name = 'regent', more: Readonly<Reco
   const token = readFileSync(join(home, 'token'), 'utf8').trim()
   const caller = createCaller(url, token)
   lab.defer(() => caller.close())
-  return { url, pid: child.pid ?? 0, token, home, project: root, env, caller, end: () => endChild(child) }
+  return { url, pid: child.pid ?? 0, token, home, project: root, env, caller }
 }
 
 async function readyAt(child: ChildProcess, log: string): Promise<string> {
@@ -81,10 +78,8 @@ async function tailOf(file: string): Promise<string> {
 /** The flags that the launcher gave Node: what is compared with Regent gets the same. */
 export function flagsOf({ pid }: Regent): string[] {
   const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1)
-  return words.slice(
-    0,
-    words.findIndex((word) => !word.startsWith('-')),
-  )
+  const end = words.findIndex((word) => word === '--' || !word.startsWith('-'))
+  return words.slice(0, end)
 }
 
 /** `count` agents that only sleep; with `start` they run when this resolves. */
