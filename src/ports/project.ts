@@ -9,6 +9,10 @@ export interface Project {
    * Replaces what is there. Throws NOT_FOUND with `details.what` = `template` when the template is missing.
    */
   write(agent: AgentRow): Promise<string | null>
+  /** Throws NOT_FOUND with `details.what` = `agent-file` when a start could only fail, since its agent file is missing. */
+  check(agent: AgentRow): Promise<void>
+  /** Writes its files when its agent file is missing; what is there, a person's changes included, stays. */
+  restore(agent: AgentRow): Promise<void>
   /** Removes its files and what its runner remembers; none there is success. The user's log stays. */
   remove(agent: AgentRow): Promise<void>
   /** Program, folder and environment for a run of it (RELIABILITY.md 4, "Environment of agents"). */

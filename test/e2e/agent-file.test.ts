@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -55,5 +55,19 @@ describe('the agent file', () => {
     writeFileSync(join(regent.project, 'agent_script_template.mjs'), '// mine: PLACEHOLDER_AGENT_NAME\n')
     const { body } = await regent.post('/agents', cryptoTrader())
     expect(readFileSync(String(body.file), 'utf8')).toContain('// mine: "crypto_trader"')
+  })
+
+  it('is written again by apply when somebody removed it, and kept as it is when somebody changed it', async () => {
+    const { regent, file } = await created()
+    const config = { ...cryptoTrader({ backend: 'memory', channel_name: 'c' }), initial_task: null }
+    const json = join(regent.project, 'team.json')
+    writeFileSync(json, JSON.stringify(config))
+    rmSync(file)
+    expect((await regent.post('/agents/crypto_trader/start?username=alice')).status).toBe(404)
+    expect((await regent.run('apply', '-f', json)).stdout).toContain('unchanged')
+    expect((await regent.post('/agents/crypto_trader/start?username=alice')).status).toBe(200)
+    appendFileSync(file, '// mine\n')
+    await regent.run('apply', '-f', json)
+    expect(readFileSync(file, 'utf8')).toContain('// mine')
   })
 })

@@ -13,6 +13,12 @@ export class FakeProject implements Project {
     return agent.kind === 'team' ? `/project/agents/${agent.owner}/agents/${agent.name}_agent.mjs` : null
   }
 
+  async check(): Promise<void> {}
+
+  async restore(agent: AgentRow): Promise<void> {
+    if (!this.written.has(`${agent.owner}/${agent.name}`)) await this.write(agent)
+  }
+
   async remove(agent: AgentRow): Promise<void> {
     this.written.delete(`${agent.owner}/${agent.name}`)
   }

@@ -107,6 +107,7 @@ export class Supervised {
     const handlers = lifeOperations({
       store: this.store,
       runtime: this.runtime,
+      project: new FakeProject(),
       supervisor: this.supervisor,
       clock: this.clock,
       presence: new Presence(),

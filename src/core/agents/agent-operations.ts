@@ -183,7 +183,10 @@ async function changeAgent(
   const hidden = hide(checkDefinition(before.kind, given.definition), kept)
   const next = { definition: hidden.definition, policy: given.policy, limits: given.limits }
   const shown = { definition: before.definition, policy: before.policy, limits: before.limits }
-  if (fingerprint([next, hidden.secrets]) === fingerprint([shown, kept])) return { detail: await show(options, before), changed: false }
+  if (fingerprint([next, hidden.secrets]) === fingerprint([shown, kept])) {
+    await options.project.restore(before)
+    return { detail: await show(options, before), changed: false }
+  }
   const after: AgentRow = { ...before, ...next, revision: before.revision + 1, updatedAt: clock.now() }
   const stored = await storeChange(options, { row: before, secrets: kept }, { row: after, secrets: hidden.secrets }, handling)
   options.claims.add(stored)

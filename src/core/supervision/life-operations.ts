@@ -11,7 +11,7 @@ import type { SupervisionOptions } from './supervision.ts'
 import type { Supervisor } from './supervisor.ts'
 
 type Names = 'agents.start' | 'agents.stop' | 'agents.restart' | 'agents.delete'
-export type LifeOptions = Viewing & Pick<SupervisionOptions, 'store' | 'runtime'> & { readonly supervisor: Supervisor }
+export type LifeOptions = Viewing & Pick<SupervisionOptions, 'store' | 'runtime' | 'project'> & { readonly supervisor: Supervisor }
 
 const DEFAULT_WAIT_MS = 60_000
 /** How long a stop may take by itself, and then some. */
@@ -40,6 +40,7 @@ const intendDelete: Intend = (life) => ({
 export function lifeOperations(options: LifeOptions): Handlers<Names> {
   const { supervisor } = options
   const started = async (input: { agent: string; wait: boolean; timeout?: number | undefined }, handling: Handling, intend: Intend) => {
+    await options.project.check(await findAgent(options.store.read, input.agent, handling.caller))
     const { row, start } = await intendFor(options, input.agent, handling, intend)
     if (input.wait) await untilStarted(supervisor, row, start, handling.signal, input.timeout)
     return view(options, row)

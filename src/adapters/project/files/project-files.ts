@@ -94,10 +94,19 @@ class ProjectFiles implements Project {
       return launch
     }
     if (agent.kind !== 'team') throw new RegentError('NOT_YET', `agents of kind ${agent.kind} cannot be started yet`)
-    const { program } = placesOf(agent)
-    if (!(await this.#tree.isFile(...program))) throw noProgram(agent, this.#tree.pathOf(...program))
+    await this.check(agent)
     await this.#linkRunner()
     return launchTeam(agent, { ...context, teamEnv, argv: this.#argvOf(agent), stateDir: stateDir(agent.id) })
+  }
+
+  async check(agent: AgentRow): Promise<void> {
+    if (agent.kind !== 'team') return
+    const { program } = placesOf(agent)
+    if (!(await this.#tree.isFile(...program))) throw noProgram(agent, this.#tree.pathOf(...program))
+  }
+
+  async restore(agent: AgentRow): Promise<void> {
+    if (agent.kind === 'team' && !(await this.#tree.isFile(...placesOf(agent).program))) await this.write(agent)
   }
 
   log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void {
@@ -193,7 +202,7 @@ function osUser(): string {
 
 function noProgram(agent: AgentRow, path: string): RegentError {
   return new RegentError('NOT_FOUND', `the agent file of ${agent.owner}/${agent.name} is not there, or is not a regular file: ${path}`, {
-    hint: 'Change the agent (PATCH, or `regent apply`): its file is then written again.',
+    hint: 'Apply its definition again (PATCH, or `regent apply -f FILE`): a missing file is written anew.',
     details: { what: 'agent-file' },
   })
 }
