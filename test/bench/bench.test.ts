@@ -32,7 +32,7 @@ describe('npm run bench', () => {
   })
 
   // The harness at work: a real Regent, an agent, peers in the same run, a result, and nothing left (the check of leftovers tells).
-  it('measures a start beside a bare spawn', { timeout: 60_000 }, async () => {
+  it('[I2-PRJ-08] measures a start beside a bare spawn', { timeout: 60_000 }, async () => {
     const folder = temporaryFolder()
     const { code, stdout, stderr } = await bench('start', '--n', '2', '--out', folder)
     expect(stderr).not.toContain('could not be ended')

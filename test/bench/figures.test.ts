@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { readResult, resultsFolder } from '../../bench/lib/results.ts'
+
+/** The figures of a bench's last recorded run; nothing is measured here. */
+function figuresOf(bench: string) {
+  const result = readResult(resultsFolder, bench)
+  if (!result) throw new Error(`no run of ${bench} is recorded: npm run bench -- ${bench}`)
+  return result.figures
+}
+
+const goalsOf = (bench: string) =>
+  figuresOf(bench).flatMap(({ what, goal, value }) => (goal === undefined ? [] : [{ what, goal, value: value ?? Number.NaN }]))
+const most = (bench: string) => expect(goalsOf(bench).filter(({ goal, value }) => !(value <= goal))).toEqual([])
+
+describe('the recorded figures', () => {
+  it('[I2-PERF-01] regent ps', () => {
+    expect(goalsOf('ps')).toMatchObject([{ goal: 110 }])
+    most('ps')
+  })
+
+  it('[I2-PERF-02] memory of an idle Regent', () => {
+    expect(goalsOf('memory').every(({ goal }) => goal === 110)).toBe(true)
+    expect(goalsOf('memory').length).toBeGreaterThan(0)
+    most('memory')
+  })
+
+  it('[I2-PERF-03] reads and durable creates', () => {
+    expect(goalsOf('api').map(({ goal }) => goal)).toEqual(expect.arrayContaining([5000, 1500]))
+    expect(goalsOf('api').filter(({ goal, value }) => !(value >= goal))).toEqual([])
+  })
+
+  it('[I2-PERF-04] from start to RUNNING', () => {
+    expect(goalsOf('start')).toMatchObject([{ goal: 15 }])
+    most('start')
+  })
+
+  it('[I2-PERF-05] from an approval to its tool', () => {
+    expect(goalsOf('approval')).toMatchObject([{ goal: 20 }])
+    most('approval')
+  })
+})
