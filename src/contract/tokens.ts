@@ -20,4 +20,6 @@ export interface Caller {
   readonly user: string
   readonly role: Role
   readonly via: string
+  /** Aborted when the token that he came with is revoked; absent for one that cannot be. */
+  readonly revoked?: AbortSignal
 }

@@ -21,6 +21,7 @@ import { eventOperations, eventStreams } from './events/event-operations.ts'
 import { Journal } from './events/journal.ts'
 import { Outbox } from './events/outbox.ts'
 import type { Handlers, Streams } from './handling.ts'
+import { Revocations } from './identity/revocations.ts'
 import { RunTokens } from './identity/run-tokens.ts'
 import { createIdentity, tokenOperations } from './identity/tokens.ts'
 import { lifeOperations, logStreams } from './supervision/life-operations.ts'
@@ -84,7 +85,7 @@ export function createCore(options: CoreOptions): RunningCore {
   }
   return {
     ...createDispatch({ store, clock, ...operationsOf(options, parts), closing: () => closing }),
-    identity: createIdentity(options),
+    identity: createIdentity({ ...options, revocations: parts.revocations }),
     links,
     async begin() {
       await journal.open()
@@ -116,13 +117,14 @@ function partsOf(options: CoreOptions) {
   const journal = new Journal(store, logger)
   const deltas = new Deltas()
   const presence = new Presence()
+  const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
   const supervisor = createSupervisor({ ...options, linkOf })
   const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
   const channels = new Channels({ store, bus, clock, logger, links })
   const conditionsOf = (agentId: string) => channels.conditionsOf(agentId)
-  return { journal, deltas, presence, supervisor, links, channels, conditionsOf }
+  return { journal, deltas, presence, supervisor, links, channels, conditionsOf, revocations }
 }
 
 /** The operations table, fulfilled. */
@@ -137,7 +139,7 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...messageOperations(shared),
       ...eventOperations(shared),
       ...approvalOperations(shared),
-      ...tokenOperations(options),
+      ...tokenOperations(shared),
       ...busOperations(options),
       ...statusOperations(shared),
     },

@@ -29,7 +29,9 @@ export function createDispatch(options: Dispatching): { call: Call; open: OpenSt
     open(name, input, context) {
       const { operation, parsed } = admit(options, name, input, context, 'stream')
       const stream = options.streams[operation.name as keyof Streams] as (input: object, handling: Watching) => AsyncIterable<object>
-      return stream(parsed, { caller: context.caller, signal: context.signal })
+      const { caller } = context
+      const signal = caller.revoked ? AbortSignal.any([context.signal, caller.revoked]) : context.signal
+      return stream(parsed, { caller, signal })
     },
   }
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { Store, TokenRow } from '../../ports/store.ts'
 import type { Identity } from '../core.ts'
 import type { Handlers } from '../handling.ts'
+import type { Revocations } from './revocations.ts'
 
 export interface TokenOptions {
   readonly store: Store
@@ -17,12 +18,13 @@ export interface TokenOptions {
   readonly adminToken: string
   /** Whom tokenless local callers and the admin's token stand for: the user that Regent runs as. */
   readonly localUser: string
+  readonly revocations: Revocations
 }
 
 const TOUCH_MS = 60_000
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 
-export function createIdentity({ store, clock, logger, adminToken, localUser }: TokenOptions): Identity {
+export function createIdentity({ store, clock, logger, adminToken, localUser, revocations }: TokenOptions): Identity {
   const admin = Buffer.from(hashOf(adminToken))
   /** For people to see; a store that takes nothing just now must not keep anybody out. */
   const touch = (id: string, now: number) =>
@@ -39,12 +41,17 @@ export function createIdentity({ store, clock, logger, adminToken, localUser }: 
       if (!row || row.revokedAt !== null) return undefined
       const now = clock.now()
       if (now - (row.lastUsedAt ?? 0) > TOUCH_MS) await touch(row.id, now)
-      return { user: row.user, role: row.role, via }
+      return { user: row.user, role: row.role, via, revoked: revocations.of(row.id) }
     },
   }
 }
 
-export function tokenOperations({ store, clock, ids }: TokenOptions): Handlers<'tokens.create' | 'tokens.list' | 'tokens.revoke'> {
+export function tokenOperations({
+  store,
+  clock,
+  ids,
+  revocations,
+}: TokenOptions): Handlers<'tokens.create' | 'tokens.list' | 'tokens.revoke'> {
   return {
     async 'tokens.create'({ user, role }, { accept, caller }) {
       const token = newSecret()
@@ -70,6 +77,7 @@ export function tokenOperations({ store, clock, ids }: TokenOptions): Handlers<'
         }
         return meant.map((row) => row.id)
       })
+      for (const id of ids) revocations.revoke(id)
       const rows = await store.read.tokens.list()
       return { revoked: rows.filter((row) => ids.includes(row.id)).map(viewOf) }
     },

@@ -198,7 +198,7 @@ describe('tokens', () => {
   it('[I2-TOK-01] name their holder and role until they are revoked, and are shown once', async () => {
     const world = await CoreWorld.open()
     const made = await world.call<{ id: string; token: string }>('tokens.create', { user: 'alice', role: 'read-only' })
-    expect(await world.core.identity.byToken(made.token, 'http')).toEqual({ user: 'alice', role: 'read-only', via: 'http' })
+    expect(await world.core.identity.byToken(made.token, 'http')).toMatchObject({ user: 'alice', role: 'read-only', via: 'http' })
     expect(await world.core.identity.byToken('admin-token', 'http')).toMatchObject({ role: 'admin' })
     expect(JSON.stringify(await world.call('tokens.list', {}))).not.toContain(made.token)
     await world.call('tokens.revoke', { token: 'alice' })
@@ -211,5 +211,16 @@ describe('tokens', () => {
     await expect(world.call('tokens.create', { user: 'eve', role: 'admin' }, userCalled('eve'))).rejects.toMatchObject({
       code: 'FORBIDDEN',
     })
+  })
+
+  it('end the streams that were begun with them when they are revoked', async () => {
+    const world = await CoreWorld.open()
+    const made = await world.call<{ token: string }>('tokens.create', { user: 'alice' })
+    const caller = await world.core.identity.byToken(made.token, 'http')
+    if (!caller) throw new Error('the token is not known')
+    const stream = world.core.open('events.stream', {}, { caller, signal: new AbortController().signal })[Symbol.asyncIterator]()
+    const next = stream.next()
+    await world.call('tokens.revoke', { token: 'alice' })
+    expect(await next).toMatchObject({ done: true })
   })
 })

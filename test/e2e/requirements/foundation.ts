@@ -1,5 +1,5 @@
 // What the foundation itself promises beyond the rows of the contract: the project, its layers, the team, the command line, the figures.
-import { planned, proved, type Requirement } from './row.ts'
+import { proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 const project: readonly Requirement[] = [
