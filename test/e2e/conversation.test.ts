@@ -34,6 +34,10 @@ describe('talking with a team', () => {
     expect(reply.type).toBe('assistant')
     expect(reply.content).toContain('How is ETH doing?')
     expect(reply.content.toLowerCase()).toContain('offline')
+    const said = await regent.json<Message[]>('messages', 'crypto_trader')
+    expect(said.map(({ content }) => content)).toEqual(['How is ETH doing?', reply.content])
+    expect((await regent.json<Message[]>('messages', 'crypto_trader', '--all')).length).toBeGreaterThan(2)
+    expect((await regent.run('messages', 'crypto_trader')).stdout).toContain('crypto_trader: ')
   })
 
   it('[I2-E2E-03] [S0-18] [S0-44] asks before fetch, at every door, and tells the model of a rejection', async () => {

@@ -48,6 +48,13 @@ export const verbs: readonly Verb[] = [
   { name: 'send', group: TALK, summary: 'send a message to an agent', load: () => import('./verbs/send.ts') },
   { name: 'chat', group: TALK, summary: 'talk with an agent', load: () => import('./verbs/chat.ts') },
   {
+    name: 'messages',
+    aliases: ['history'],
+    group: TALK,
+    summary: 'read what was said to an agent, and its answers',
+    load: () => import('./verbs/messages.ts'),
+  },
+  {
     name: 'approvals',
     group: TALK,
     summary: 'list tool calls that wait for a yes or a no',
