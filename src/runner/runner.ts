@@ -265,8 +265,12 @@ export class Runner {
     this.#limited = news.what === 'again' && news.limited
     if (news.what === 'again') {
       const seconds = Math.ceil(news.waitMs / 1_000)
-      this.conditions.raise('model', 'answers', `${news.reason}; tried again in ${seconds} s (default model: ${model})`)
-    } else if (news.what === 'ended') this.conditions.clear('model', 'answers')
+      this.conditions.raise(
+        'model',
+        'calls fail',
+        `${news.reason.replace(/[.;\s]+$/, '')}; tried again in ${seconds} s (default model: ${model})`,
+      )
+    } else if (news.what === 'ended') this.conditions.clear('model', 'calls fail')
     this.#deltas.end(news.id)
     this.#tellActivity()
   }
