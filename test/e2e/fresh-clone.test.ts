@@ -60,4 +60,17 @@ describe('an empty machine', () => {
     expect(links.length).toBeGreaterThan(8)
     expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([])
   })
+
+  it('[S0-39] [S0-41] finds advice: what to look at when something does not work, and what a token lets its holder do', () => {
+    const page = (name: string) => readFileSync(join(root, 'docs', name), 'utf8')
+    for (const word of [
+      'The agent does not start',
+      'broker cannot be reached',
+      'API does not answer',
+      'The template',
+      'Where the logs are',
+    ])
+      expect(page('troubleshooting.md')).toContain(word)
+    for (const word of ['give a shell', 'host of their own', 'allowed_hosts']) expect(page('security.md')).toContain(word)
+  })
 })
