@@ -178,7 +178,7 @@ const rows: readonly (readonly [string, Case, string])[] = [
 
 describe('the gate decides', () => {
   it('over at least 60 rows', () => expect(rows.length).toBeGreaterThanOrEqual(60))
-  it.each(rows)('%s [I2-GATE-01] [I2-GATE-02]', async (_what, facts, expected) => {
+  it.each(rows)('%s [I2-GATE-01] [I2-GATE-02] [F64]', async (_what, facts, expected) => {
     expect(await outcome(facts)).toBe(expected)
   })
 })

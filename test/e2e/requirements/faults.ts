@@ -66,7 +66,7 @@ export const faults: readonly Requirement[] = [
   planned(2, 'F61', 'P', 'No token, wrong token, token of another user, token in the URL, expired: 401/403/404; constant-time compare of hashes; URL tokens only for the one-time browser link'),
   proved(2, 'F62', 'P', 'Host `evil.example` to 127.0.0.1 (rebinding), on HTTP, WS, MCP, SSE: 403 before auth'),
   proved(2, 'F63', 'P', 'Cross-site form/`text/plain`/`<img>`/WebSocket from a web page: 403 by Origin / Sec-Fetch-Site; GET has no side effects; JSON bodies need `application/json`'),
-  planned(2, 'F64', 'P', 'Tokenless call by another local uid, through a proxy (`X-Forwarded-*`), from the docker bridge: 401'),
+  proved(2, 'F64', 'P', 'Tokenless call by another local uid, through a proxy (`X-Forwarded-*`), from the docker bridge: 401'),
   proved(2, 'F65', 'P', "`?username=bob` with alice's token on all routes, list, logs, WS, MCP tools, events: 404, and bob's names never appear"),
   proved(3, 'F66', 'P', "Secrets: canary key in env, config, MCP token; then search argv, logs, errors, API, metrics, DB dump, core: found only in the 0600 secret store and the one agent's environ"),
   planned(3, 'F67', 'P', "Agent reads the manager's database, socket, token, another run's directory: refused when a separate uid is configured; with the same uid documented as not a boundary"),
