@@ -1,11 +1,11 @@
-// Nothing in the checkout may name the machine it was written on: home directories, a private package registry.
+// Nothing in the checkout may name the machine it was written on: home directories, the package registry it used.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { everyFile } from './files.mjs'
 
 const home =
   /(?<![\w.~/-])\/(?:home|Users)\/(?!(?:alice|bob|agentuser|user|you|me|NAME)\b)[A-Za-z][\w.-]*\/|[A-Za-z]:\\Users\\[A-Za-z]|(?<![\w.~/-])\/(?:root|work)\/[\w.]/
-const registry = /"resolved": "(?!https:\/\/registry\.npmjs\.org\/)[^"]+"/
+const registry = /"resolved": "https?:[^"]+"/
 const largest = 4 << 20
 
 export function paths(root) {

@@ -35,7 +35,7 @@ const planted = plant({
   'package-lock.json': `{
   "packages": {
     "": { "dependencies": { "zod": "1.0.0" }, "devDependencies": { "vitest": "*" } },
-    "node_modules/zod": { "resolved": "https://registry.npmjs.org/a", "optionalDependencies": { "zod-linux": "1", "zod-darwin": "1" } },
+    "node_modules/zod": { "optionalDependencies": { "zod-linux": "1", "zod-darwin": "1" } },
     "node_modules/zod-linux": { "resolved": "https://packages.example.org/b" }
   }
 }
