@@ -41,6 +41,8 @@ export function docsRoutes(app: FastifyInstance, version: string, withPage: bool
     return reply.type('application/json; charset=utf-8').send(await document)
   })
   if (!withPage) return
+  // Whoever opens the address of `regent ready` in a browser.
+  app.get('/', async (_request, reply) => reply.redirect('/docs'))
   app.get('/docs', async (_request, reply) => reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(page))
   app.get('/docs/start.js', async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script))
   app.get('/docs/:file', async (request, reply) => {

@@ -95,3 +95,11 @@ describe('/docs', () => {
     expect((await app.inject({ url: '/openapi.json', headers: as(ALICE) })).statusCode).toBe(200)
   })
 })
+
+describe('/', () => {
+  it('leads to the documentation', async () => {
+    const { app } = createDoor()
+    const answer = await app.inject({ url: '/', headers: as(ALICE) })
+    expect([answer.statusCode, answer.headers.location]).toEqual([302, '/docs'])
+  })
+})
