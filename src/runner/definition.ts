@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { referenced } from '../contract/secret-reference.ts'
 import { type SubAgent, subAgent, type TeamConfig, teamConfig } from '../contract/team.ts'
 import { type FieldError, RegentError } from '../kernel/errors.ts'
 import { isObject } from '../kernel/json.ts'
@@ -17,8 +18,6 @@ export interface TeamSpec {
   /** Keys of secrets that the definition names and nobody gave; empty texts stand in their place. */
   readonly missingSecrets: readonly string[]
 }
-
-const reference = /^\$\{secret:([^}]+)\}$/
 
 /**
  * Checks a definition and puts the secrets in. Who names no model has the team's `default_model`, and a team without one has
@@ -58,7 +57,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
 /** The same value with every text that is a reference replaced by its secret. */
 function fill(value: unknown, secrets: Readonly<Record<string, string>>, missing: Set<string>): unknown {
   if (typeof value === 'string') {
-    const key = reference.exec(value)?.[1]
+    const key = referenced(value)
     if (key === undefined) return value
     const secret = Object.hasOwn(secrets, key) ? secrets[key] : undefined
     if (secret === undefined) missing.add(key)

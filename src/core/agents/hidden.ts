@@ -1,3 +1,4 @@
+import { referenced, referenceTo } from '../../contract/secret-reference.ts'
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts'
 
 /** What stands for a secret wherever a definition is shown. Given back on a change it means: leave it as it is. */
@@ -8,15 +9,6 @@ const secretKey =
 const camelCase = /([a-z])([A-Z])/g
 /** Texts of people: whatever their keys are called, they are no secrets. */
 const people = new Set(['subagents', 'initial_task', 'command'])
-const reference = /^\$\{secret:([^}]+)\}$/
-
-const referenceTo = (path: string): string => `\${secret:${path}}`
-
-/** The path of a secret reference, undefined for any other text. */
-function referenced(text: string): string | undefined {
-  return reference.exec(text)?.[1]
-}
-
 /**
  * Takes the secrets out of a definition: `definition` has references in their places, `secrets` the values by path.
  * A value that is the mask keeps what `before` holds under the same path; where there is nothing, it stays an empty text.

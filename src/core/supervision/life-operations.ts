@@ -40,8 +40,9 @@ const intendDelete: Intend = (life) => ({
 export function lifeOperations(options: LifeOptions): Handlers<Names> {
   const { supervisor } = options
   const started = async (input: { agent: string; wait: boolean; timeout?: number | undefined }, handling: Handling, intend: Intend) => {
-    await options.project.check(await findAgent(options.store.read, input.agent, handling.caller))
-    const { row, start } = await intendFor(options, input.agent, handling, intend)
+    const row = await findAgent(options.store.read, input.agent, handling.caller)
+    await options.project.check(row)
+    const start = await intendFor(options, row, handling, intend)
     if (input.wait) await untilStarted(supervisor, row, start, handling.signal, input.timeout)
     return view(options, row)
   }
@@ -49,12 +50,14 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
     'agents.start': (input, handling) => started(input, handling, intendStart),
     'agents.restart': (input, handling) => started(input, handling, intendRestart),
     async 'agents.stop'(input, handling) {
-      const { row } = await intendFor(options, input.agent, handling, intendStop)
+      const row = await findAgent(options.store.read, input.agent, handling.caller)
+      await intendFor(options, row, handling, intendStop)
       if (input.wait) await untilState(supervisor, row.id, (state) => state === 'STOPPED', handling.signal, input.timeout ?? waitOf(row))
       return { ...(await view(options, row)), survivors: [...supervisor.survivors(row.id)] }
     },
     async 'agents.delete'(input, handling) {
-      const { row } = await intendFor(options, input.agent, handling, intendDelete)
+      const row = await findAgent(options.store.read, input.agent, handling.caller)
+      await intendFor(options, row, handling, intendDelete)
       const named = { id: row.id, owner: row.owner, name: row.name }
       if (!input.wait) return { ...named, deleted: false }
       const limits = { signal: handling.signal, timeoutMs: input.timeout ?? waitOf(row) }
@@ -64,11 +67,11 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
   }
 }
 
-async function intendFor(options: LifeOptions, ref: string, handling: Handling, intend: Intend): Promise<{ row: AgentRow; start: number }> {
-  const row = await findAgent(options.store.read, ref, handling.caller)
+/** Writes the intent and wakes the keeper; answers the `start` that is wanted now. */
+async function intendFor(options: LifeOptions, row: AgentRow, handling: Handling, intend: Intend): Promise<number> {
   const start = await handling.accept((tables) => write(tables, row.id, intend, handling.caller.user, options.clock.now()))
   options.supervisor.wake(row.id)
-  return { row, start }
+  return start
 }
 
 async function write(tables: Tables, agentId: string, intend: Intend, actor: string, at: number): Promise<number> {

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path'
 import { commandDefinition } from '../../../contract/agents.ts'
 import { runnerVariables } from '../../../contract/link.ts'
+import { referenced } from '../../../contract/secret-reference.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { RunSpec } from '../../../ports/runtime.ts'
 import type { AgentRow } from '../../../ports/store.ts'
@@ -11,8 +12,6 @@ export type Launch = Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit'>
 /** Linux refuses to start a program with a longer variable. */
 const LONGEST_VARIABLE = 128 * 1024 - 1
 const inherited = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR']
-const reference = /^\$\{secret:([^}]+)\}$/
-
 export interface LaunchContext {
   readonly root: string
   readonly baseEnv: Environment
@@ -46,7 +45,7 @@ export function launchCommand(agent: AgentRow, { root, baseEnv, run, secrets }: 
   const { command, cwd, env: declared } = parsed.data
   const missing: string[] = []
   const resolve = (text: string): string => {
-    const key = reference.exec(text)?.[1]
+    const key = referenced(text)
     if (key === undefined) return text
     if (!Object.hasOwn(secrets, key)) missing.push(key)
     return Object.hasOwn(secrets, key) ? (secrets[key] ?? '') : ''
