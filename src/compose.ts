@@ -2,7 +2,10 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
+import { createCronCalendar } from './adapters/calendar/cron-calendar.ts'
+import { createArchive } from './adapters/home/archive.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
+import { createNetProber } from './adapters/probes/net-prober.ts'
 import { createProjectFiles } from './adapters/project/files/project-files.ts'
 import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
 import type { Config } from './config/config.ts'
@@ -53,7 +56,8 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     const runtime = keep(await openRuntime(config, home, logger))
     const bus = keep(await openBus(config, logger))
     const project = keep(openProject(config, home, secrets, logger))
-    const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl }
+    const small = { prober: createNetProber(), calendar: createCronCalendar(), archive: createArchive() }
+    const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
     const core = keep(createCore({ ...adapters, ...settingsOf(config, home) }))
     return { core, clock: systemClock, logger, home, close: closeAll }
   } catch (error) {
@@ -65,7 +69,10 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
 function settingsOf(
   config: Config,
   home: Home,
-): Omit<CoreOptions, 'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl'> {
+): Omit<
+  CoreOptions,
+  'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl' | 'prober' | 'calendar' | 'archive'
+> {
   return {
     ids: randomIds,
     random: Math.random,

@@ -46,6 +46,7 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
     logLevel: written.log.level,
     allowedHosts: http.allowed_hosts,
     allowedOrigins: http.allowed_origins,
+    stopAgents: written.stop_agents,
     template: written.template,
     models: {
       anthropicKey: models.anthropic_key,
@@ -61,8 +62,15 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
       stopGrace: secondsOf(written.agents.stop_grace),
       restartsPerSecond: written.agents.restarts_per_second,
       perUser: written.agents.per_user,
+      user: written.agents.user,
+      stopLevel: written.agents.stop_level,
+      limits: limitsOf(written.agents),
     },
-    logs: { maxBytes: bytesOf(written.logs.max_size), keep: written.logs.keep },
+    logs: {
+      maxBytes: bytesOf(written.logs.max_size),
+      keep: written.logs.keep,
+      maxAgeMs: written.logs.max_age === 'off' ? null : secondsOf(written.logs.max_age) * 1000,
+    },
     events: { keep: written.events.keep },
     teamEnv: { ...pick(teamVariables, env, dotenv), ...runnerEnv(written) },
     baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', ...pick(baseVariables, env, {}) },
@@ -86,6 +94,15 @@ function runnerEnv({ models, tools }: WrittenConfig): Record<string, string> {
 function databaseUrl(written: string | undefined, home: string): string {
   if (written === undefined) return `sqlite:${join(home, 'regent.db')}`
   return written.startsWith('sqlite:') ? `sqlite:${resolve(home, written.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''))}` : written
+}
+
+function limitsOf({ memory, cpus, pids, open_files }: WrittenConfig['agents']): Config['agents']['limits'] {
+  return {
+    ...(memory !== 'off' && { memory_bytes: bytesOf(memory) }),
+    ...(cpus !== 'off' && { cpus }),
+    ...(pids !== 'off' && { pids }),
+    ...(open_files !== 'off' && { open_files }),
+  }
 }
 
 const secondsOf = (written: number | string): number => (typeof written === 'number' ? written : (parseDuration(written) ?? 0) / 1000)

@@ -20,6 +20,8 @@ export interface Config {
   /** Values of the Host header that are accepted beside the local ones. */
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
+  /** A Regent that is told to stop ends its agents. */
+  readonly stopAgents: boolean
   /** Absolute path of the user's own agent template; undefined: the shipped one. */
   readonly template: string | undefined
   readonly models: {
@@ -44,9 +46,14 @@ export interface Config {
     readonly restartsPerSecond: number
     /** Agents that a user who is not an admin may have. */
     readonly perUser: number
+    /** `auto`, `same`, `per-owner` or an account. */
+    readonly user: string
+    readonly stopLevel: 'auto' | 'A' | 'B' | 'C' | 'D'
+    /** Of agents that name none; an absent one is not limited. */
+    readonly limits: { readonly memory_bytes?: number; readonly cpus?: number; readonly pids?: number; readonly open_files?: number }
   }
   /** Of each agent's output stream. */
-  readonly logs: { readonly maxBytes: number; readonly keep: number }
+  readonly logs: { readonly maxBytes: number; readonly keep: number /** ms; null: for ever. */; readonly maxAgeMs: number | null }
   /** How many events the journal keeps. */
   readonly events: { readonly keep: number }
   /** Variables that team agents get beside the base: those that 000's README names, from the environment and the project's `.env`. */

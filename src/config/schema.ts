@@ -37,6 +37,10 @@ const httpUrl = z.string().regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or h
 const port = z.int().min(0).max(65_535)
 
 const top = {
+  stop_agents: from(z.boolean().default(false).describe('end every agent when Regent is told to stop; they are started again with it'), {
+    env: ['REGENT_STOP_AGENTS'],
+    flag: 'stop-agents',
+  }),
   home: from(z.string().min(1).optional().describe('data folder; default regent in $XDG_DATA_HOME, or in ~/.local/share'), {
     env: ['REGENT_HOME'],
     flag: 'home',
@@ -159,6 +163,57 @@ const agents = z
     restarts_per_second: from(z.int().min(1).max(1000).default(10).describe('automatic restarts of all agents together'), {
       env: ['REGENT_RESTARTS_PER_SECOND'],
     }),
+    user: from(
+      z
+        .string()
+        .regex(/^(auto|same|per-owner|[a-z_][a-z0-9_-]{0,31})$/, 'must be auto, same, per-owner or the name of an account')
+        .default('auto')
+        .describe(
+          'account that agents run as when Regent is root: auto (agentuser, where it is there), same, per-owner (regent-OWNER), or a name',
+        ),
+      { env: ['REGENT_AGENTS_USER'] },
+    ),
+    stop_level: from(
+      z
+        .enum(['auto', 'A', 'B', 'C', 'D'])
+        .default('auto')
+        .describe('how a stop finds all of an agent: A cgroup, B pid namespace, C marks, D process group; auto: the best there is'),
+      { env: ['REGENT_STOP_LEVEL'] },
+    ),
+    memory: from(
+      z
+        .union([size, z.literal('off')])
+        .default('1GiB')
+        .describe('memory of an agent that names no limit'),
+      { env: ['REGENT_AGENTS_MEMORY'] },
+    ),
+    cpus: from(
+      z
+        .union([z.number().min(0.01).max(1024), z.literal('off')])
+        .default(1)
+        .describe('processor cores of an agent that names no limit'),
+      {
+        env: ['REGENT_AGENTS_CPUS'],
+      },
+    ),
+    pids: from(
+      z
+        .union([z.int().min(1).max(4_000_000), z.literal('off')])
+        .default(256)
+        .describe('processes and threads of an agent that names no limit'),
+      {
+        env: ['REGENT_AGENTS_PIDS'],
+      },
+    ),
+    open_files: from(
+      z
+        .union([z.int().min(16).max(1_000_000), z.literal('off')])
+        .default(4096)
+        .describe('open files of each process of an agent that names no limit'),
+      {
+        env: ['REGENT_AGENTS_OPEN_FILES'],
+      },
+    ),
     per_user: from(z.int().min(1).max(100_000).default(200).describe('agents that a user who is not an admin may have'), {
       env: ['REGENT_AGENTS_PER_USER'],
     }),
@@ -170,6 +225,15 @@ const logs = z
   .strictObject({
     max_size: from(size.default('10MiB').describe("size of one file of an agent's output"), { env: ['REGENT_LOGS_MAX_SIZE'] }),
     keep: from(z.int().min(1).max(100).default(3).describe('files kept for each output stream'), { env: ['REGENT_LOGS_KEEP'] }),
+    max_age: from(
+      z
+        .union([seconds(60, 315_360_000), z.literal('off')])
+        .default('30d')
+        .describe('time after which kept output is forgotten'),
+      {
+        env: ['REGENT_LOGS_MAX_AGE'],
+      },
+    ),
   })
   .prefault({})
   .describe("agents' output")

@@ -1,22 +1,10 @@
 import { z } from 'zod'
 import { agentName, userName } from './names.ts'
-import { activities, runStates } from './states.ts'
+import { policy, policyInput } from './policy.ts'
+import { activities, healths, runStates } from './states.ts'
 import { teamDefinition } from './team.ts'
 
 const agentKinds = ['team', 'runbook', 'command', 'container'] as const
-
-/** How its life is watched; every kind has it. Times in seconds, as supervisord's users write them. */
-export const policy = z
-  .object({
-    restart: z.enum(['always', 'on-failure', 'never']).describe('when it is started again after it ended by itself'),
-    startsecs: z.number().min(0).max(3600).default(1).describe('seconds alive until STARTING becomes RUNNING'),
-    startretries: z.number().int().min(0).max(1000).default(3).describe('deaths before RUNNING, one more is FATAL'),
-    stop_signal: z.enum(['TERM', 'INT', 'HUP', 'QUIT', 'KILL', 'USR1', 'USR2']).default('TERM'),
-    stop_grace: z.number().min(0).max(3600).default(10).describe('seconds between the stop signal and KILL'),
-  })
-  .meta({ id: 'Policy' })
-export type Policy = z.output<typeof policy>
-export const policyInput = policy.partial().strict()
 
 /** What a run may use at most; absent means the runtime's default. */
 export const limits = z
@@ -71,6 +59,19 @@ const usage = z
   })
   .meta({ id: 'Usage' })
 
+/** What its processes take now, all of them together; null where this machine does not tell. */
+export const resources = z
+  .object({
+    at: z.number().int().describe('epoch ms of the look'),
+    memory_bytes: z.number().int().nullable(),
+    cpu_percent: z.number().nullable().describe('of one core, since the look before'),
+    cpu_seconds: z.number().nullable().describe('since its start'),
+    processes: z.number().int().nullable(),
+    open_files: z.number().int().nullable(),
+  })
+  .meta({ id: 'Resources' })
+export type Resources = z.output<typeof resources>
+
 /** One agent as every door shows it. */
 export const agentView = z
   .object({
@@ -84,6 +85,9 @@ export const agentView = z
     reason: z.string().describe('why it is in this state, in words'),
     since: z.number().int().describe('epoch ms of the last change of state'),
     activity: z.enum(activities).nullable(),
+    health: z.enum(healths).nullable().describe('what its liveness probe says; null without one, or while it does not run'),
+    ready: z.boolean().nullable().describe('what its readiness probe says; null without one, or while it does not run'),
+    resources: resources.nullable(),
     pid: z.number().int().nullable(),
     run_id: z.string().nullable(),
     restarts: z.number().int().describe('automatic restarts since it was last started by a caller'),
@@ -109,6 +113,11 @@ export const agentDetail = agentView
     policy,
     limits,
     program: z.string().describe('its name for supervisorctl'),
+    schedules: z
+      .array(
+        z.object({ cron: z.string(), timezone: z.string(), action: z.string(), next: z.number().int().nullable().describe('epoch ms') }),
+      )
+      .describe('its schedules, with the next time of each'),
     notes: z.array(z.string()).describe('what a reader should know, such as a change that waits for the next start'),
   })
   .meta({ id: 'AgentDetail' })

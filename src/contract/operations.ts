@@ -1,29 +1,16 @@
 import { z } from 'zod'
-import { agentDetail, agentView, limits, newAgent, policyInput } from './agents.ts'
+import { agentDetail, agentView, limits, newAgent } from './agents.ts'
 import { approvalView } from './approvals.ts'
+import { agent, count, define, flag, nextCursor, page, timeout, wait } from './define.ts'
 import { eventTypes, eventView } from './events.ts'
 import { messageView } from './messages.ts'
 import { agentRef, userName } from './names.ts'
 import type { OperationShape } from './operation.ts'
+import { policyInput } from './policy.ts'
+import { supervisionOperations } from './supervision-operations.ts'
 import { systemStatus } from './system.ts'
 import { roles, tokenView } from './tokens.ts'
 
-const define = <const N extends string, const R extends 'value' | 'stream', const I extends z.ZodObject, const O extends z.ZodType>(
-  shape: OperationShape<I, O> & { readonly name: N; readonly reply: R },
-): OperationShape<I, O> & { readonly name: N; readonly reply: R } => shape
-
-const agent = { agent: agentRef }
-/** A number that may come as text in a query; an empty text is not a number. */
-const count = (min: number, max: number) =>
-  z.preprocess((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value), z.number().int().min(min).max(max))
-const flag = z.preprocess(
-  (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
-  z.boolean(),
-)
-const wait = flag.default(false).describe('answer after the outcome was seen')
-const timeout = count(1, 86_400_000).optional().describe('ms to wait at most')
-const page = { limit: count(1, 500).default(100), cursor: z.string().max(500).optional().describe('next_cursor of the page before') }
-const nextCursor = z.string().nullable()
 const list = z.preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.enum(eventTypes)))
 
 export const operations = {
@@ -125,18 +112,7 @@ export const operations = {
     input: z.object({ ...agent, wait, timeout }).strict(),
     output: z.object({ id: z.string(), owner: z.string(), name: z.string(), deleted: z.boolean() }),
   }),
-  'agents.logs': define({
-    name: 'agents.logs',
-    summary: "Read an agent's output",
-    effect: 'read',
-    role: 'read-only',
-    reply: 'stream',
-    http: { method: 'GET', path: '/api/v1/agents/:agent/logs' },
-    input: z.object({ ...agent, tail: count(0, 1_000_000).default(100), follow: flag.default(false) }).strict(),
-    output: z
-      .object({ run_id: z.string(), stream: z.enum(['stdout', 'stderr']), at: z.number().int().nullable(), text: z.string() })
-      .meta({ id: 'LogLine' }),
-  }),
+  ...supervisionOperations,
   'messages.send': define({
     name: 'messages.send',
     summary: 'Send a message to an agent; it waits while the agent is stopped or busy',

@@ -13,3 +13,7 @@ export const liveStates: readonly RunState[] = ['STARTING', 'RUNNING', 'STOPPING
 /** What the agent itself is doing; `null` for one that cannot say (a plain command) or does not run. */
 export const activities = ['starting', 'working', 'needs_input', 'idle', 'rate_limited', 'stalled'] as const
 export type Activity = (typeof activities)[number]
+
+/** unknown: not looked at yet. unhealthy: as many failed looks in a row as its probe allows. */
+export const healths = ['unknown', 'healthy', 'unhealthy'] as const
+export type Health = (typeof healths)[number]

@@ -1,15 +1,19 @@
-import type { Policy } from '../contract/agents.ts'
+import type { Policy } from '../contract/policy.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
+import type { Archive } from '../ports/archive.ts'
 import type { Bus } from '../ports/bus.ts'
+import type { Calendar } from '../ports/calendar.ts'
+import type { Prober } from '../ports/prober.ts'
 import type { Project } from '../ports/project.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { Secrets } from '../ports/secrets.ts'
 import type { Store } from '../ports/store.ts'
 import { agentOperations } from './agents/agent-operations.ts'
+import type { Viewing } from './agents/views.ts'
 import { busOperations, busStreams } from './conversations/bus-operations.ts'
 import { Channels } from './conversations/channels.ts'
 import { Links } from './conversations/links.ts'
@@ -25,8 +29,10 @@ import { Revocations } from './identity/revocations.ts'
 import { RunTokens } from './identity/run-tokens.ts'
 import { createIdentity, tokenOperations } from './identity/tokens.ts'
 import { lifeOperations, logStreams } from './supervision/life-operations.ts'
+import { Observed } from './supervision/observed.ts'
 import { Presence } from './supervision/presence.ts'
 import { createSupervisor } from './supervision/supervisor.ts'
+import { missingHandlers, missingStreams } from './system/not-yet.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
 
@@ -36,6 +42,9 @@ export interface CoreOptions {
   readonly bus: Bus
   readonly project: Project
   readonly secrets: Secrets
+  readonly prober: Prober
+  readonly calendar: Calendar
+  readonly archive: Archive
   readonly clock: Clock
   readonly ids: Ids
   readonly logger: Logger
@@ -117,14 +126,26 @@ function partsOf(options: CoreOptions) {
   const journal = new Journal(store, logger)
   const deltas = new Deltas()
   const presence = new Presence()
+  const observed = new Observed()
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
   const supervisor = createSupervisor({ ...options, linkOf })
   const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
   const channels = new Channels({ store, bus, clock, logger, links })
-  const conditionsOf = (agentId: string) => channels.conditionsOf(agentId)
-  return { journal, deltas, presence, supervisor, links, channels, conditionsOf, revocations }
+  const viewing: Viewing = {
+    clock,
+    presence,
+    conditionsOf: (agentId) => [...channels.conditionsOf(agentId), ...observed.conditions(agentId)],
+    healthOf: (agentId) => observed.health(agentId),
+    resourcesOf: (agentId) => observed.resources(agentId),
+    schedulesOf: ({ policy }) =>
+      (policy.schedules ?? []).map(({ cron, timezone, action }) => ({
+        ...{ cron, timezone, action },
+        next: options.calendar.next(cron, timezone, clock.now()),
+      })),
+  }
+  return { journal, deltas, ...viewing, observed, supervisor, links, channels, revocations }
 }
 
 /** The operations table, fulfilled. */
@@ -142,8 +163,9 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...tokenOperations(shared),
       ...busOperations(options),
       ...statusOperations(shared),
+      ...missingHandlers,
     },
-    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
+    streams: { ...missingStreams, ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
   }
 }
 

@@ -19,7 +19,7 @@ export interface Project {
   launch(
     agent: AgentRow,
     run: { readonly runId: string; readonly start: number },
-  ): Promise<Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit'>>
+  ): Promise<Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit' | 'needs'>>
   /** Appends a line of an agent's output to its owner's `all.log`, which stays bounded. Never throws. */
   log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void
   close(): Promise<void>

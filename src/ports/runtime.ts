@@ -1,6 +1,7 @@
 import type { Limits } from '../contract/agents.ts'
 import type { LinkInfo } from '../contract/link.ts'
-import type { Json } from '../kernel/json.ts'
+import type { Check } from '../contract/system.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
 
 /** Everything needed to start one run; the same spec again, with the same runId, starts nothing new. */
 export interface RunSpec {
@@ -12,7 +13,14 @@ export interface RunSpec {
   readonly cwd: string
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>
+  /** What is absent has the runtime's default, where that has one. */
   readonly limits: Limits
+  /** Whose agent it is: runtimes that give each owner an account of its own go by it. */
+  readonly owner: string
+  /** Kept beside the run, so that the agent can be made anew where the database is lost (`regent recover`). No secrets. */
+  readonly record: JsonObject
+  /** Folders and files beside the run's own that the agent must be able to read, and folders it must be able to write. */
+  readonly needs: { readonly read: readonly string[]; readonly write: readonly string[] }
   /** Kill what is left of the agent's process group when its main process ends by itself. */
   readonly reapOnExit: boolean
   /** For kinds with a runner: written to `link.json` before the agent starts. */
@@ -27,10 +35,10 @@ export interface RunHandle {
   readonly state: Json
 }
 
-/** How a run ended. `lost`: nobody saw it; treated as a failure, never as success. `at`: epoch ms. */
+/** How a run ended. `lost`: nobody saw it; treated as a failure, never as success. `at`: epoch ms. `oom`: it, or a process of it, was killed at its memory limit. */
 export type Exit =
-  | { readonly kind: 'exited'; readonly code: number; readonly at: number }
-  | { readonly kind: 'signalled'; readonly signal: string; readonly code: number; readonly at: number }
+  | { readonly kind: 'exited'; readonly code: number; readonly at: number; readonly oom?: true }
+  | { readonly kind: 'signalled'; readonly signal: string; readonly code: number; readonly at: number; readonly oom?: true }
   | { readonly kind: 'lost'; readonly reason: string; readonly at: number }
 
 export interface StopOutcome {
@@ -43,6 +51,15 @@ export interface RunUsage {
   readonly memoryBytes: number | null
   readonly cpuSeconds: number | null
   readonly processes: number | null
+  readonly openFiles: number | null
+}
+
+/** What became of a program that was run beside an agent. */
+export interface ExecOutcome {
+  /** Its exit code, 128 + n for signal n; null when it was ended at its time limit. */
+  readonly code: number | null
+  /** The last of what it printed, both streams, at most 4 KiB. */
+  readonly output: string
 }
 
 /** One life. Finished or not, every call is harmless and may be repeated. */
@@ -60,6 +77,8 @@ export interface Run {
   /** `signal` to the whole run, KILL after `graceMs`, then until nothing of it is left. Waits for the end. */
   stop(options: { readonly signal: NodeJS.Signals; readonly graceMs: number }): Promise<StopOutcome>
   usage(): Promise<RunUsage>
+  /** Runs a program with the agent's environment, folder and rights, beside it; it is ended after `timeoutMs`, with all it started. */
+  exec(argv: readonly string[], options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ExecOutcome>
   /** Forgets a finished run: its directory goes, its log stays within the agent's bounds. */
   remove(): Promise<void>
 }
@@ -68,15 +87,21 @@ export interface Run {
 export interface LogLine {
   readonly runId: string
   readonly stream: 'stdout' | 'stderr'
+  /** Epoch ms, with fractions. */
   readonly at: number | null
   readonly text: string
 }
 
 export interface LogQuery {
-  /** How many of the last lines; undefined for all that is kept. */
+  /** How many of the last lines that the other conditions leave; undefined for all that is kept. */
   readonly tail?: number
   /** Goes on with what is printed, over restarts of the agent, until the signal aborts. */
   readonly follow: boolean
+  /** Only what was printed at this epoch ms or later. */
+  readonly since?: number
+  readonly stream?: 'stdout' | 'stderr'
+  /** Only lines that hold this text. */
+  readonly contains?: string
 }
 
 /** Starts runs somewhere, and finds them again after Regent itself restarted. */
@@ -85,13 +110,17 @@ export interface Runtime {
   readonly can: {
     /** Runs outlive Regent. */
     readonly survivesRestart: boolean
-    /** Enforces memory, cpu, pids and open_files of `limits`. */
-    readonly limits: boolean
+    /** Which of `limits` it enforces here. */
+    readonly limits: Readonly<Record<keyof Limits, boolean>>
     /** What a stop is sure to end; RELIABILITY.md P4. */
     readonly stopLevel: 'A' | 'B' | 'C' | 'D'
   }
   /** Throws UNAVAILABLE, in words, when runs cannot be started here. */
   check(): Promise<void>
+  /** What people should know of it: stop level, limits, whose account agents have, the parts it stands on. */
+  checks(): Promise<readonly Check[]>
+  /** Called when a part of it, such as the pump of logs, is lost or back again. */
+  onPart(listener: (part: { readonly name: string; readonly ok: boolean; readonly message: string }) => void): void
   /** The handle that a run of this id has or will have; needs no I/O, so it is stored before the start. */
   handleOf(runId: string): RunHandle
   /**
@@ -103,10 +132,16 @@ export interface Runtime {
   reattach(handle: RunHandle): Promise<Run | undefined>
   /** Every run it can find, finished ones included. */
   list(): Promise<RunHandle[]>
+  /** What the records of a run say beside it: the agent's, as the start was given it; undefined where there is none. */
+  recordOf(handle: RunHandle): Promise<JsonObject | undefined>
+  /** What live runs take, by run id, in one look. */
+  usages(): Promise<ReadonlyMap<string, RunUsage>>
   /** An agent's output, its runs in order. Ends at once for one that never ran. */
   logs(agentId: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>
   /** Where its log is, for people; null where there is no file. */
-  logFile(agentId: string): string | null
+  logFile(agentId: string, stream?: 'stdout' | 'stderr'): string | null
+  /** Forgets what an agent printed until now; what runs prints on. */
+  clearLogs(agentId: string): Promise<void>
   /** All that is kept of an agent without live runs: run directories and logs. */
   forget(agentId: string): Promise<void>
   /** Lets go of everything without ending any run. */

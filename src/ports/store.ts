@@ -1,6 +1,7 @@
-import type { Limits, Policy } from '../contract/agents.ts'
+import type { Limits } from '../contract/agents.ts'
 import type { EventType } from '../contract/events.ts'
 import type { InboxState, SayType } from '../contract/messages.ts'
+import type { Policy } from '../contract/policy.ts'
 import type { RunState } from '../contract/states.ts'
 import type { Role } from '../contract/tokens.ts'
 import type { Json, JsonObject } from '../kernel/json.ts'

@@ -12,6 +12,7 @@ import { randomIds } from '../../src/kernel/ids.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { Bus } from '../../src/ports/bus.ts'
 import type { Store } from '../../src/ports/store.ts'
+import { FakeArchive, FakeCalendar, FakeProber } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
@@ -25,6 +26,9 @@ export class CoreWorld {
   readonly runtime = new FakeRuntime(systemClock)
   readonly project = new FakeProject()
   readonly secrets = new FakeSecrets()
+  readonly prober = new FakeProber()
+  readonly calendar = new FakeCalendar()
+  readonly archive = new FakeArchive()
   readonly #file = join(temporaryFolder(), 'regent.db')
   readonly #key = randomBytes(32)
   store!: Store
@@ -47,9 +51,22 @@ export class CoreWorld {
   async #begin(): Promise<void> {
     this.store = await openSqliteStore({ file: this.#file, logger: silentLogger, clock: systemClock })
     this.bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
-    const { store, bus, runtime, project, secrets } = this
+    const { store, bus, runtime, project, secrets, prober, calendar, archive } = this
     this.core = createCore({
-      ...{ store, bus, runtime, project, secrets, clock: systemClock, ids: randomIds, logger: silentLogger, random: () => 0.5 },
+      ...{
+        store,
+        bus,
+        runtime,
+        project,
+        secrets,
+        prober,
+        calendar,
+        archive,
+        clock: systemClock,
+        ids: randomIds,
+        logger: silentLogger,
+        random: () => 0.5,
+      },
       about: { version: '0', node: 'v24', home: '/home', project: '/project', pid: 1, auth: 'auto' },
       node: 'local',
       adminToken: 'admin-token',

@@ -186,6 +186,9 @@ export function newAgent(owner: string, name: string, kind: AgentDetail['kind'] 
     reason: 'created',
     since: 0,
     activity: null,
+    health: null,
+    ready: null,
+    resources: null,
     pid: null,
     run_id: null,
     restarts: 0,
@@ -204,6 +207,7 @@ export function newAgent(owner: string, name: string, kind: AgentDetail['kind'] 
     limits: {},
     file: kind === 'team' ? `/project/agents/${owner}/agents/${name}_agent.mjs` : null,
     program: `${owner}_${name}_agent`,
+    schedules: [],
     notes: [],
   }
 }

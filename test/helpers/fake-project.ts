@@ -25,7 +25,7 @@ export class FakeProject implements Project {
 
   async launch(agent: AgentRow) {
     const argv = Array.isArray(agent.definition.command) ? agent.definition.command.map(String) : ['agent']
-    return { argv, cwd: '/project', env: {}, reapOnExit: agent.kind === 'team' }
+    return { argv, cwd: '/project', env: {}, reapOnExit: agent.kind === 'team', needs: { read: [], write: [] } }
   }
 
   log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void {

@@ -1,6 +1,6 @@
 import type { LinkInfo } from '../../src/contract/link.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
-import type { Exit, Run, RunHandle, RunSpec, Runtime, StopOutcome } from '../../src/ports/runtime.ts'
+import type { ExecOutcome, Exit, Run, RunHandle, RunSpec, Runtime, RunUsage, StopOutcome } from '../../src/ports/runtime.ts'
 
 /** A run that ends when the test says so. */
 export class FakeRun implements Run {
@@ -46,7 +46,14 @@ export class FakeRun implements Run {
   }
 
   async usage() {
-    return { memoryBytes: null, cpuSeconds: null, processes: null }
+    return { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null }
+  }
+
+  /** What a program beside it will answer. */
+  execAnswers: ExecOutcome = { code: 0, output: '' }
+
+  async exec(): Promise<ExecOutcome> {
+    return this.execAnswers
   }
 
   async remove(): Promise<void> {}
@@ -55,7 +62,12 @@ export class FakeRun implements Run {
 /** A runtime without processes: keeps every run it was asked for, over restarts of whoever holds it. */
 export class FakeRuntime implements Runtime {
   readonly kind = 'process'
-  readonly can = { survivesRestart: true, limits: false, stopLevel: 'D' } as const
+  readonly can = {
+    survivesRestart: true,
+    limits: { memory_bytes: false, cpus: false, pids: false, open_files: false },
+    stopLevel: 'D',
+  } as const
+  #onPart: Parameters<Runtime['onPart']>[0] | undefined
   readonly runs: FakeRun[] = []
   readonly #clock: Clock
   /** Thrown by the next starts. */
@@ -87,6 +99,31 @@ export class FakeRuntime implements Runtime {
   async list(): Promise<RunHandle[]> {
     return this.runs.map((run) => run.handle)
   }
+
+  async checks() {
+    return []
+  }
+
+  onPart(listener: Parameters<Runtime['onPart']>[0]): void {
+    this.#onPart = listener
+  }
+
+  /** As when a part of it is lost or comes back. */
+  tellPart(part: Parameters<Parameters<Runtime['onPart']>[0]>[0]): void {
+    this.#onPart?.(part)
+  }
+
+  async recordOf(handle: RunHandle) {
+    return this.runs.find((run) => run.handle.runId === handle.runId)?.spec.record
+  }
+
+  readonly taken = new Map<string, RunUsage>()
+
+  async usages(): Promise<ReadonlyMap<string, RunUsage>> {
+    return this.taken
+  }
+
+  async clearLogs(): Promise<void> {}
 
   async *logs() {}
 

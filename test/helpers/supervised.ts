@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
-import { type Policy, policy } from '../../src/contract/agents.ts'
+import { type Policy, policy } from '../../src/contract/policy.ts'
 import type { RunState } from '../../src/contract/states.ts'
 import { lifeOperations } from '../../src/core/supervision/life-operations.ts'
 import { Presence } from '../../src/core/supervision/presence.ts'
@@ -112,6 +112,9 @@ export class Supervised {
       clock: this.clock,
       presence: new Presence(),
       conditionsOf: () => [],
+      healthOf: () => ({ health: null, ready: null }),
+      resourcesOf: () => null,
+      schedulesOf: () => [],
     })
     return handlers[`agents.${what}`](
       { agent, wait },

@@ -17,6 +17,9 @@ export function agentView(given: Partial<AgentView> = {}): AgentView {
     reason: 'alive for startsecs',
     since: 1_700_000_000_000,
     activity: null,
+    health: null,
+    ready: null,
+    resources: null,
     pid: 4242,
     run_id: 'a1b2c3d4-0000-4000-8000-000000000001',
     restarts: 0,
@@ -43,6 +46,7 @@ export function agentDetail(given: Partial<AgentDetail> = {}): AgentDetail {
     limits: {},
     file: null,
     program: 'alice_news_agent',
+    schedules: [],
     notes: [],
     ...given,
   }

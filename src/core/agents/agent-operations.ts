@@ -60,7 +60,7 @@ function ownerFor(agent: Pick<NewAgent, 'owner'>, caller: Caller): string {
 async function show(options: AgentsOptions, agent: AgentRow): Promise<AgentDetail> {
   const [view] = await viewsOf(options.store.read, [agent], options)
   if (!view) throw notFound(`${agent.owner}/${agent.name}`)
-  return detailOf(agent, view)
+  return detailOf(agent, view, options)
 }
 
 async function createAgent(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
-import { commandDefinition, type NewAgent, type Policy, policy } from '../../contract/agents.ts'
+import { commandDefinition, type NewAgent } from '../../contract/agents.ts'
+import { type Policy, policy } from '../../contract/policy.ts'
 import { teamDefinition } from '../../contract/team.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts'

@@ -1,10 +1,8 @@
-import type { Policy } from '../../contract/agents.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import type { Policy } from '../../contract/policy.ts'
 import type { Ids } from '../../kernel/ids.ts'
 import type { Project } from '../../ports/project.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
-import type { Presence } from '../supervision/presence.ts'
 import type { Viewing } from './views.ts'
 
 /** Channels that agents listen on: one cannot belong to two owners, and whoever was there first has it. */
@@ -18,14 +16,11 @@ export interface Claims {
 /** Where it is kept since when an agent claims its channel, epoch ms; nothing there: since it was created. */
 export const claimCursor = (agentId: string): string => `channel:${agentId}`
 
-export interface AgentsOptions {
+export interface AgentsOptions extends Viewing {
   readonly store: Store
   readonly project: Project
   readonly secrets: Secrets
-  readonly clock: Clock
   readonly ids: Ids
-  readonly presence: Presence
-  readonly conditionsOf: Viewing['conditionsOf']
   readonly claims: Claims
   readonly wake: (agentId: string) => void
   /** The name of this Regent among several on one store. */

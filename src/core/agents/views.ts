@@ -1,5 +1,5 @@
-import type { AgentDetail, AgentView, Condition } from '../../contract/agents.ts'
-import { liveStates } from '../../contract/states.ts'
+import type { AgentDetail, AgentView, Condition, Resources } from '../../contract/agents.ts'
+import { type Health, liveStates } from '../../contract/states.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { AgentRow, LifeRow, RunRow, Tables, UsageRow } from '../../ports/store.ts'
 import type { Presence } from '../supervision/presence.ts'
@@ -13,6 +13,11 @@ export interface Viewing {
   readonly presence: Presence
   /** What is missing around an agent beside what it says itself. */
   readonly conditionsOf: (agentId: string) => readonly Condition[]
+  /** What its probes say. */
+  readonly healthOf: (agentId: string) => { readonly health: Health | null; readonly ready: boolean | null }
+  readonly resourcesOf: (agentId: string) => Resources | null
+  /** When its schedules come next. */
+  readonly schedulesOf: (agent: Pick<AgentRow, 'policy'>) => AgentDetail['schedules']
 }
 
 /** Agents as doors show them; four reads, however many they are. */
@@ -52,6 +57,8 @@ function viewOf(
     reason: life.reason,
     since: life.since,
     activity: live ? presence.activity : null,
+    ...(live ? more.healthOf(agent.id) : { health: null, ready: null }),
+    resources: live ? more.resourcesOf(agent.id) : null,
     pid: live ? run.pid : null,
     run_id: life.runId,
     restarts: life.restarts,
@@ -74,13 +81,14 @@ function viewOf(
   }
 }
 
-export function detailOf(agent: AgentRow, view: AgentView): AgentDetail {
+export function detailOf(agent: AgentRow, view: AgentView, { schedulesOf }: Pick<Viewing, 'schedulesOf'>): AgentDetail {
   return {
     ...view,
     definition: masked(agent.definition),
     policy: agent.policy,
     limits: agent.limits,
     program: programName(agent),
+    schedules: schedulesOf(agent),
     notes: notesOf(agent, view),
   }
 }

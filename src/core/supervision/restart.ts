@@ -1,4 +1,4 @@
-import type { Policy } from '../../contract/agents.ts'
+import type { Policy } from '../../contract/policy.ts'
 import type { Exit } from '../../ports/runtime.ts'
 import type { LifeRow } from '../../ports/store.ts'
 

@@ -1,5 +1,6 @@
 import { liveStates } from '../../contract/states.ts'
 import { RegentError } from '../../kernel/errors.ts'
+import type { JsonObject } from '../../kernel/json.ts'
 import type { Run, RunSpec } from '../../ports/runtime.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import { claimCursor } from '../agents/options.ts'
@@ -155,6 +156,8 @@ async function specOf({ project, linkOf }: SupervisionOptions, agent: AgentRow, 
     agentId: agent.id,
     label: `${agent.owner}/${agent.name}`,
     limits: agent.limits,
+    owner: agent.owner,
+    record: { ...agent, policy: { ...agent.policy }, limits: { ...agent.limits }, start } as unknown as JsonObject,
     link: agent.kind === 'command' ? null : linkOf(runId),
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { policy } from '../../../src/contract/agents.ts'
+import { policy } from '../../../src/contract/policy.ts'
 import { judge, restartDelay } from '../../../src/core/supervision/restart.ts'
 import type { Exit } from '../../../src/ports/runtime.ts'
 

@@ -7,7 +7,7 @@ import type { RunSpec } from '../../../ports/runtime.ts'
 import type { AgentRow } from '../../../ports/store.ts'
 
 type Environment = Readonly<Record<string, string>>
-export type Launch = Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit'>
+export type Launch = Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit' | 'needs'>
 
 /** Linux refuses to start a program with a longer variable. */
 const LONGEST_VARIABLE = 128 * 1024 - 1
@@ -35,7 +35,8 @@ export function launchTeam(agent: AgentRow, { root, baseEnv, teamEnv, run, secre
     [runnerVariables.start]: String(run.start),
     [runnerVariables.secrets]: JSON.stringify(secrets),
   }
-  return checked({ argv, cwd: root, env, reapOnExit: true })
+  const file = argv.at(-1)
+  return checked({ argv, cwd: root, env, reapOnExit: true, needs: { read: file === undefined ? [] : [file], write: [stateDir] } })
 }
 
 /** A person's program: its own variables, with the secrets that they refer to. `missing` are the keys nobody gave a value for. */
@@ -53,7 +54,7 @@ export function launchCommand(agent: AgentRow, { root, baseEnv, run, secrets }: 
   const own = Object.fromEntries(Object.entries(declared).map(([name, value]) => [name, resolve(value)]))
   const folder = cwd === undefined || isAbsolute(cwd) ? (cwd ?? root) : join(root, cwd)
   const env = { ...baseOf(baseEnv), ...own, ...identityOf(agent, run.runId) }
-  return { launch: checked({ argv: command, cwd: folder, env, reapOnExit: false }), missing }
+  return { launch: checked({ argv: command, cwd: folder, env, reapOnExit: false, needs: { read: [], write: [] } }), missing }
 }
 
 function baseOf(baseEnv: Environment): Environment {

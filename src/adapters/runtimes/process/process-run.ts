@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import type { Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
+import type { ExecOutcome, Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
 import type { RunWatch } from './exits.ts'
 import { handleOf } from './handle.ts'
 import { bootId, isAlive, signalExactly, worksFor } from './identity.ts'
@@ -136,8 +136,12 @@ export class ProcessRun implements Run {
 
   async usage(): Promise<RunUsage> {
     const { record, tree } = this.#context
-    if (this.#known || !record) return { memoryBytes: null, cpuSeconds: null, processes: null }
+    if (this.#known || !record) return { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null }
     return usageOf(await tree.stats(), record)
+  }
+
+  exec(): Promise<ExecOutcome> {
+    return Promise.reject(new RegentError('NOT_YET', 'a program beside an agent is not there yet'))
   }
 
   async remove(): Promise<void> {

@@ -1,7 +1,9 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Check } from '../../../contract/system.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
-import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime } from '../../../ports/runtime.ts'
+import type { JsonObject } from '../../../kernel/json.ts'
+import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime, RunUsage } from '../../../ports/runtime.ts'
 import { AgentRuns } from './agent-runs.ts'
 import { checkHost, findSetsid } from './check.ts'
 import { RunWatch } from './exits.ts'
@@ -24,7 +26,11 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
 
 class ProcessRuntime implements Runtime {
   readonly kind = 'process'
-  readonly can = { survivesRestart: true, limits: false, stopLevel: process.platform === 'linux' ? 'C' : 'D' } as const
+  readonly can = {
+    survivesRestart: true,
+    limits: { memory_bytes: false, cpus: false, pids: false, open_files: true },
+    stopLevel: process.platform === 'linux' ? 'C' : 'D',
+  } as const
   readonly #settings: Settings
   readonly #watch: RunWatch
   readonly #runs: AgentRuns
@@ -41,6 +47,25 @@ class ProcessRuntime implements Runtime {
 
   async check(): Promise<void> {
     checkHost(this.#settings)
+  }
+
+  async checks(): Promise<readonly Check[]> {
+    return []
+  }
+
+  onPart(): void {}
+
+  async recordOf(handle: RunHandle): Promise<JsonObject | undefined> {
+    return this.#directory(runIdOf(handle)).facts()?.record
+  }
+
+  async usages(): Promise<ReadonlyMap<string, RunUsage>> {
+    const runs = [...this.#live]
+    return new Map(await Promise.all(runs.map(async ([runId, run]) => [runId, await run.usage()] as const)))
+  }
+
+  async clearLogs(): Promise<void> {
+    throw new RegentError('NOT_YET', 'clearing logs is not there yet')
   }
 
   handleOf(runId: string): RunHandle {
@@ -197,4 +222,4 @@ function isDirectory(path: string): boolean {
   }
 }
 
-const factsOf = ({ agentId, label, reapOnExit }: RunSpec): RunFacts => ({ agentId, label, reapOnExit })
+const factsOf = ({ agentId, label, reapOnExit, record }: RunSpec): RunFacts => ({ agentId, label, reapOnExit, record })

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, sta
 import { basename, join } from 'node:path'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { systemCode } from '../../../kernel/errors.ts'
-import { isObject, tryParse } from '../../../kernel/json.ts'
+import { isObject, type JsonObject, tryParse } from '../../../kernel/json.ts'
 
 /** Who a run's main process is, as its own process recorded it. `startTime` is in clock ticks since boot. */
 export interface PidRecord {
@@ -20,6 +20,8 @@ export interface RunFacts {
   readonly agentId: string
   readonly label: string
   readonly reapOnExit: boolean
+  /** The agent's own record, for `regent recover`. */
+  readonly record: JsonObject
 }
 
 /**
@@ -52,7 +54,12 @@ export class RunDirectory {
   facts(): RunFacts | undefined {
     const value = tryParse(read(this.file('run.json'))?.text ?? '')
     if (!isObject(value) || typeof value.agentId !== 'string') return undefined
-    return { agentId: value.agentId, label: String(value.label ?? ''), reapOnExit: value.reapOnExit === true }
+    return {
+      agentId: value.agentId,
+      label: String(value.label ?? ''),
+      reapOnExit: value.reapOnExit === true,
+      record: isObject(value.record) ? (value.record as JsonObject) : {},
+    }
   }
 
   pid(): PidRecord | undefined {

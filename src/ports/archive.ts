@@ -1,0 +1,5 @@
+/** Copies of what a Regent keeps. */
+export interface Archive {
+  /** Writes a consistent copy of the home, while it is in use, to a new file; ALREADY_EXISTS where there is one. Answers its size in bytes. */
+  backup(file: string): Promise<number>
+}
