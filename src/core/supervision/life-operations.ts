@@ -5,7 +5,7 @@ import { RegentError } from '../../kernel/errors.ts'
 import type { AgentRow, LifeRow, Tables } from '../../ports/store.ts'
 import { findAgent, notFound } from '../agents/find.ts'
 import { type Viewing, viewsOf } from '../agents/views.ts'
-import type { Handlers, Handling, Streams } from '../handling.ts'
+import type { Handlers, Handling } from '../handling.ts'
 import { tell } from './situation.ts'
 import type { SupervisionOptions } from './supervision.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -131,27 +131,4 @@ async function view(options: LifeOptions, row: AgentRow): Promise<AgentView> {
   const [found] = await viewsOf(options.store.read, [row], options)
   if (!found) throw notFound(`${row.owner}/${row.name}`)
   return found
-}
-
-export function logStreams({ store, runtime, supervisor }: LifeOptions): Streams<'agents.logs'> {
-  return {
-    async *'agents.logs'({ agent, tail, follow }, { caller, signal }) {
-      const row = await findAgent(store.read, agent, caller)
-      const over = new AbortController()
-      const ending = AbortSignal.any([signal, over.signal])
-      if (follow)
-        void supervisor
-          .until(row.id, (record) => (record ? undefined : true), { signal: ending, timeoutMs: 2 ** 31 - 1 })
-          .then(
-            () => over.abort(),
-            () => undefined,
-          )
-      try {
-        for await (const line of runtime.logs(row.id, { tail, follow }, ending))
-          yield { run_id: line.runId, stream: line.stream, at: line.at, text: line.text }
-      } finally {
-        over.abort()
-      }
-    },
-  }
 }
