@@ -5,6 +5,7 @@ import { memory } from './memory.ts'
 import { messages } from './messages.ts'
 import { ps } from './ps.ts'
 import { start } from './start.ts'
+import { supervision } from './supervision.ts'
 
 /** In the order of the page. */
-export const benches: readonly Bench[] = [ps, memory, api, start, approval, messages]
+export const benches: readonly Bench[] = [ps, memory, api, start, approval, messages, supervision]

@@ -17,6 +17,17 @@ export function memoryOf(pid: number): Memory {
   return { resident: of('status', 'VmRSS'), proportional: of('smaps_rollup', 'Pss') }
 }
 
+/** Processor seconds that it has taken, its children that ended excepted; 0 when it is gone. */
+export function cpuSecondsOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return 0
+  }
+}
+
 export const sumOf = (all: readonly Memory[]): Memory => ({
   resident: all.reduce((sum, { resident }) => sum + resident, 0),
   proportional: all.reduce((sum, { proportional }) => sum + proportional, 0),

@@ -27,6 +27,12 @@ export interface Regent {
 /** Resolves at `regent ready`. At the lab's end its agents, itself and all that they left are ended. */
 export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
   const root = lab.folder(name)
+  lab.defer(() => sweep(root))
+  return serveIn(lab, root)
+}
+
+/** A Regent on this folder; one that was killed there before left everything. */
+export async function serveIn(lab: Lab, root: string): Promise<Regent> {
   const home = join(root, 'home')
   const log = join(root, 'log')
   const env = {
@@ -38,8 +44,7 @@ export async function startRegent(lab: Lab, name = 'regent'): Promise<Regent> {
     REGENT_PORT: '0',
     REGENT_ORCHESTRATOR_PORT: '0',
   }
-  lab.defer(() => sweep(root))
-  const child = spawn(launcher, ['serve'], { env, cwd: root, stdio: ['ignore', 'pipe', openSync(log, 'w')] })
+  const child = spawn(launcher, ['serve'], { env, cwd: root, stdio: ['ignore', 'pipe', openSync(log, 'a')] })
   lab.defer(() => endChild(child))
   const url = await readyAt(child, log)
   const token = readFileSync(join(home, 'token'), 'utf8').trim()

@@ -9,14 +9,14 @@ export const figure = z
     what: z.string(),
     /** ours: Regent. peer: a program that people would take in its stead. limit: what the machine and the runtime alone cost. */
     of: z.enum(['ours', 'peer', 'limit']),
-    unit: z.enum(['ms', '/s', 'MiB']),
+    unit: z.enum(['ms', '/s', 'MiB', '%']),
     /** The figure itself: of times their median, of rates the median of the rounds. Null where it could not be measured. */
     value: number.nullable(),
     /** Times in ms behind it. */
     times: summary.optional(),
     /** MiB, its share of shared pages counted once among all that share them. */
     proportional: number.optional(),
-    /** What the value should be: at most (of ms and MiB), at least (of rates). */
+    /** What the value should be: at most (of ms, MiB and %), at least (of rates). */
     goal: number.optional(),
     missing: z.string().optional().describe('why there is no value'),
   })
