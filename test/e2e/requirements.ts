@@ -7,6 +7,7 @@ import { orchestratorApi } from './requirements/orchestrator-api.ts'
 import { reliability } from './requirements/reliability.ts'
 import type { Requirement } from './requirements/row.ts'
 import { planned } from './requirements/row.ts'
+import { supervision } from './requirements/supervision.ts'
 import { testbed } from './requirements/testbed.ts'
 import { workerTools } from './requirements/worker-tools.ts'
 
@@ -32,6 +33,7 @@ export const reliabilityCounts = { promises: 10, faults: 79 }
 
 export const requirements: readonly Requirement[] = [
   ...foundation,
+  ...supervision,
   ...reliability,
   ...faults,
   ...managerApi,
