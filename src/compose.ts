@@ -1,22 +1,28 @@
+import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
 import { createCronCalendar } from './adapters/calendar/cron-calendar.ts'
 import { createArchive } from './adapters/home/archive.ts'
+import type { Restored } from './adapters/home/archive-restore.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
+import { createSelf } from './adapters/home/self.ts'
 import { createNetProber } from './adapters/probes/net-prober.ts'
 import { createProjectFiles } from './adapters/project/files/project-files.ts'
 import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
+import type { Found } from './adapters/stores/sqlite/set-aside.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
 import type { Check } from './contract/system.ts'
 import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
+import { type TakenUp, takeUpRuns } from './core/system/take-up.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
 import { RegentError } from './kernel/errors.ts'
 import { randomIds } from './kernel/ids.ts'
 import { localUser } from './kernel/local-user.ts'
-import type { Logger } from './kernel/logger.ts'
+import { type Logger, silentLogger } from './kernel/logger.ts'
+import type { Archive, BackupOptions } from './ports/archive.ts'
 import type { Bus } from './ports/bus.ts'
 import type { Project } from './ports/project.ts'
 import type { Runtime } from './ports/runtime.ts'
@@ -56,7 +62,12 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     const runtime = keep(await openRuntime(config, home, logger))
     const bus = keep(await openBus(config, logger))
     const project = keep(openProject(config, home, secrets, logger))
-    const small = { prober: createNetProber(), calendar: createCronCalendar(), archive: createArchive() }
+    const small = {
+      prober: createNetProber(),
+      calendar: createCronCalendar(),
+      archive: archiveOf(config),
+      self: keep(createSelf(systemClock)),
+    }
     const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
     const core = keep(createCore({ ...adapters, ...settingsOf(config, home) }))
     return { core, clock: systemClock, logger, home, close: closeAll }
@@ -71,7 +82,7 @@ function settingsOf(
   home: Home,
 ): Omit<
   CoreOptions,
-  'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl' | 'prober' | 'calendar' | 'archive'
+  'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl' | 'prober' | 'calendar' | 'archive' | 'self'
 > {
   return {
     ids: randomIds,
@@ -102,6 +113,9 @@ function without(line: string, secrets: readonly string[]): string {
   return clean
 }
 
+const archiveOf = (config: Config): Archive =>
+  createArchive({ dir: config.home, database: databaseOf(config), version, clock: systemClock })
+
 function openProject(config: Config, home: Home, secrets: Secrets, logger: Logger): Project {
   return createProjectFiles({
     root: config.project,
@@ -117,13 +131,19 @@ function openProject(config: Config, home: Home, secrets: Secrets, logger: Logge
   })
 }
 
-async function openStore(config: Config, logger: Logger): Promise<Store> {
+/** Its file. */
+function databaseOf(config: Config): string {
   if (!config.databaseUrl.startsWith('sqlite:'))
     throw new RegentError('NOT_YET', 'the PostgreSQL store is not there yet', {
       hint: 'leave REGENT_DATABASE_URL out: SQLite in home is the default',
     })
+  return config.databaseUrl.slice('sqlite:'.length)
+}
+
+async function openStore(config: Config, logger: Logger): Promise<Store> {
+  const file = databaseOf(config)
   const { openSqliteStore } = await import('./adapters/stores/sqlite/sqlite-store.ts')
-  return openSqliteStore({ file: config.databaseUrl.slice('sqlite:'.length), logger, clock: systemClock })
+  return openSqliteStore({ file, logger, clock: systemClock })
 }
 
 async function openRuntime(config: Config, home: Home, logger: Logger): Promise<Runtime> {
@@ -164,5 +184,58 @@ function modelCheck({ models }: Config): Check {
     ok: false,
     message: 'no key is set, so the offline model answers: set ANTHROPIC_API_KEY or OPENAI_API_KEY',
     required: false,
+  }
+}
+
+/** What is done to the home of a Regent that does not run; each throws ILLEGAL_STATE, naming it, while one does. */
+export function offline(config: Config) {
+  return {
+    home: config.home,
+    async backup(file: string, options: BackupOptions): Promise<{ bytes: number }> {
+      if (!existsSync(databaseOf(config))) throw new RegentError('NOT_FOUND', `there is no home to back up: ${config.home}`)
+      const home = await openHome({ dir: config.home })
+      return archiveOf(config)
+        .backup(file, options)
+        .then((bytes) => ({ bytes }))
+        .finally(() => home.close())
+    },
+    async restore(file: string, force: boolean): Promise<Restored & TakenUp> {
+      if (databaseOf(config) !== join(config.home, 'regent.db'))
+        throw new RegentError('INVALID', `the database is configured to be ${databaseOf(config)}, and a backup is restored into a home`, {
+          hint: 'leave REGENT_DATABASE_URL out while restoring',
+        })
+      const [{ restoreHome }, { checkDatabase }] = await Promise.all([
+        import('./adapters/home/archive-restore.ts'),
+        import('./adapters/stores/sqlite/set-aside.ts'),
+      ])
+      const restored = await restoreHome({ file, dir: config.home, force, now: systemClock.now(), checkDatabase })
+      return { ...restored, ...(await takeUp(config)) }
+    },
+    async recover(): Promise<{ found: Found; traces: string[] } & TakenUp> {
+      if (!existsSync(config.home)) throw new RegentError('NOT_FOUND', `there is no home to recover: ${config.home}`)
+      const { setAside } = await import('./adapters/stores/sqlite/set-aside.ts')
+      let found: Found = { state: 'sound' }
+      const taken = await takeUp(config, () => {
+        found = setAside(databaseOf(config), systemClock)
+      })
+      const { tracesIn } = await import('./adapters/home/traces.ts')
+      return { found, ...taken, traces: await tracesIn(config.home, taken.known) }
+    },
+  }
+}
+
+/** Gives the database the runs it knows nothing of; `before` it is opened. */
+async function takeUp(config: Config, before: () => void = () => {}): Promise<TakenUp> {
+  const home = await openHome({ dir: config.home })
+  const opened: { close(): Promise<void> }[] = [home]
+  try {
+    before()
+    const store = await openStore(config, silentLogger)
+    opened.push(store)
+    const runtime = await openRuntime(config, home, silentLogger)
+    opened.push(runtime)
+    return await takeUpRuns({ store, runtime, clock: systemClock })
+  } finally {
+    for (const part of opened.toReversed()) await part.close()
   }
 }

@@ -31,6 +31,13 @@ export const systemStatus = z
     messages_waiting: z.number().int(),
     approvals_pending: z.number().int(),
     newest_event: z.number().int(),
+    process: z
+      .object({
+        memory_bytes: z.number().int(),
+        open_files: z.number().int().nullable(),
+        event_loop_lag_ms: z.number().nullable().describe('how late 99 of 100 timers fire at most; null for the first who asks'),
+      })
+      .describe('what Regent itself takes'),
     checks: z.array(check),
     conditions: z.array(condition.extend({ agent: z.string() })).describe('of all agents the caller may see'),
     ready: z.boolean(),

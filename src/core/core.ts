@@ -1,6 +1,7 @@
 import type { FromRegent, FromRunner } from '../contract/link.ts'
 import type { Call, OpenStream } from '../contract/operation.ts'
 import type { Caller } from '../contract/tokens.ts'
+import type { Family } from './system/families.ts'
 
 /** What the doors hold. Everything a caller may ask goes through `call` and `open`, which validate, authorise and answer. */
 export interface Core {
@@ -9,6 +10,8 @@ export interface Core {
   readonly open: OpenStream
   readonly identity: Identity
   readonly links: Links
+  /** Numbers for `/metrics`, of the agents that the caller may see. */
+  readonly metrics: (caller: Caller) => Promise<readonly Family[]>
 }
 
 export interface Identity {
@@ -24,12 +27,16 @@ export interface LinkPeer {
   readonly runId: string
   /** Drops nothing: closes the connection instead when the other side does not read. */
   send(frame: FromRegent): void
+  /** Asks the other side for a sign of life; whatever comes from it is one. */
+  ping(): void
   close(reason: string): void
 }
 
 export interface LinkSession {
   /** Takes one frame in; frames of a session are handled in order. Rejects when the frame cannot be taken: the door then closes. */
   receive(frame: FromRunner): Promise<void>
+  /** The other side gave a sign of life. */
+  heard(): void
   /** The connection is gone. */
   detach(): void
 }

@@ -11,7 +11,8 @@ import type { Prober } from '../ports/prober.ts'
 import type { Project } from '../ports/project.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import type { Secrets } from '../ports/secrets.ts'
-import type { Store } from '../ports/store.ts'
+import type { Self } from '../ports/self.ts'
+import type { AgentRow, Store } from '../ports/store.ts'
 import { agentOperations } from './agents/agent-operations.ts'
 import type { Viewing } from './agents/views.ts'
 import { busOperations, busStreams } from './conversations/bus-operations.ts'
@@ -32,7 +33,12 @@ import { lifeOperations } from './supervision/life-operations.ts'
 import { logStreams } from './supervision/log-streams.ts'
 import { Observed } from './supervision/observed.ts'
 import { Presence } from './supervision/presence.ts'
+import { lookingFirst, Resources } from './supervision/resources.ts'
 import { createSupervisor } from './supervision/supervisor.ts'
+import { createWatching } from './supervision/watching.ts'
+import { backupOperations } from './system/backup.ts'
+import { Checks } from './system/checks.ts'
+import { Metrics } from './system/metrics.ts'
 import { missingHandlers, missingStreams } from './system/not-yet.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
@@ -46,6 +52,7 @@ export interface CoreOptions {
   readonly prober: Prober
   readonly calendar: Calendar
   readonly archive: Archive
+  readonly self: Self
   readonly clock: Clock
   readonly ids: Ids
   readonly logger: Logger
@@ -85,7 +92,7 @@ const RUNS_KEPT_MS = 7 * 86_400_000
 export function createCore(options: CoreOptions): RunningCore {
   const { store, bus, clock, logger } = options
   const parts = partsOf(options)
-  const { journal, supervisor, links, channels } = parts
+  const { journal, watching, supervisor, links, channels, resources, checks, metrics } = parts
   const outbox = new Outbox({ store, journal, bus, clock, logger })
   let closing = false
   let stopKeeping = () => {}
@@ -97,14 +104,21 @@ export function createCore(options: CoreOptions): RunningCore {
     ...createDispatch({ store, clock, ...operationsOf(options, parts), closing: () => closing }),
     identity: createIdentity({ ...options, revocations: parts.revocations }),
     links,
+    metrics: (caller) => metrics.read(caller),
     async begin() {
       await journal.open()
+      metrics.begin()
+      checks.begin()
       await tellAll(options, 'regent.started').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the start was not told'))
       await channels.open()
       await outbox.start(channels.relay())
       housekeeping()
     },
-    recover: () => supervisor.recover(),
+    async recover() {
+      const recovered = await supervisor.recover()
+      resources.begin()
+      return recovered
+    },
     refuse() {
       closing = true
     },
@@ -112,6 +126,9 @@ export function createCore(options: CoreOptions): RunningCore {
       closing = true
       stopKeeping()
       await tellAll(options, 'regent.stopping').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the stop was not told'))
+      resources.close()
+      metrics.close()
+      watching.close()
       supervisor.close()
       links.closeAll('Regent stops')
       await channels.close()
@@ -131,7 +148,11 @@ function partsOf(options: CoreOptions) {
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
-  const supervisor = createSupervisor({ ...options, linkOf })
+  const watching = createWatching({ ...options, observed, links: () => links, supervisor: () => supervisor })
+  const supervisor = createSupervisor({
+    ...{ ...options, linkOf, watchers: watching.watchers },
+    healthOf: (agentId) => observed.health(agentId),
+  })
   const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
   const channels = new Channels({ store, bus, clock, logger, links })
   const viewing: Viewing = {
@@ -146,24 +167,33 @@ function partsOf(options: CoreOptions) {
         next: options.calendar.next(cron, timezone, clock.now()),
       })),
   }
-  return { journal, deltas, ...viewing, observed, supervisor, links, channels, revocations }
+  const checks = new Checks(options)
+  const resources = new Resources({ ...options, observed })
+  const metrics = new Metrics({
+    ...{ ...options, journal, resourcesOf: viewing.resourcesOf },
+    look: () => resources.look(),
+    checks: () => checks.read(),
+  })
+  return { journal, deltas, ...viewing, observed, watching, supervisor, links, channels, revocations, checks, resources, metrics }
 }
 
 /** The operations table, fulfilled. */
 function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers; streams: Streams } {
   const shared = { ...options, ...parts }
   const wake = (agentId: string) => parts.supervisor.wake(agentId)
-  const agents = { ...shared, wake, claims: parts.channels, defaults: options.policyDefaults, caps: { perUser: options.agentsPerUser } }
+  const changed = (agent: AgentRow) => parts.watching.update(agent)
+  const agents = { ...shared, wake, changed, claims: parts.channels, defaults: options.policyDefaults, caps: { perUser: options.agentsPerUser } }
   return {
     handlers: {
-      ...agentOperations(agents),
+      ...lookingFirst(agentOperations(agents), parts.resources),
       ...lifeOperations(shared),
       ...messageOperations(shared),
       ...eventOperations(shared),
       ...approvalOperations(shared),
       ...tokenOperations(shared),
       ...busOperations(options),
-      ...statusOperations(shared),
+      ...statusOperations({ ...shared, checks: () => parts.checks.read() }),
+      ...backupOperations(options),
       ...missingHandlers,
     },
     streams: { ...missingStreams, ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },

@@ -12,7 +12,7 @@ import { randomIds } from '../../src/kernel/ids.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { Bus } from '../../src/ports/bus.ts'
 import type { Store } from '../../src/ports/store.ts'
-import { FakeArchive, FakeCalendar, FakeProber } from './fake-edges.ts'
+import { FakeArchive, FakeCalendar, FakeProber, FakeSelf } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
@@ -62,6 +62,7 @@ export class CoreWorld {
         prober,
         calendar,
         archive,
+        self: new FakeSelf(),
         clock: systemClock,
         ids: randomIds,
         logger: silentLogger,
@@ -126,6 +127,9 @@ export class FakeRunner {
   readonly peer
   session!: LinkSession
   seq = 0
+  pings = 0
+  /** Whether it answers pings. */
+  lives = true
   closed: string | undefined
 
   constructor(agentId: string, runId: string) {
@@ -133,6 +137,10 @@ export class FakeRunner {
       agentId,
       runId,
       send: (frame: FromRegent) => void this.frames.push(frame),
+      ping: () => {
+        this.pings++
+        if (this.lives) this.session.heard()
+      },
       close: (reason: string) => {
         this.closed = reason
       },

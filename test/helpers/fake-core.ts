@@ -6,6 +6,7 @@ import { operations } from '../../src/contract/operations.ts'
 import type { SystemStatus } from '../../src/contract/system.ts'
 import type { Caller } from '../../src/contract/tokens.ts'
 import type { Core } from '../../src/core/core.ts'
+import type { Family } from '../../src/core/system/families.ts'
 import { RegentError } from '../../src/kernel/errors.ts'
 import { createFakeLinks, type FakeLinks } from './fake-links.ts'
 
@@ -30,6 +31,8 @@ export interface FakeCore {
   /** Overrides one operation; the next calls of that name go to it. */
   readonly answers: Map<string, (input: Record<string, unknown>, context: CallContext) => object | Promise<object>>
   status: SystemStatus
+  /** What `metrics` answers. */
+  families: (caller: Caller) => readonly Family[]
   /** The oldest event that is kept. */
   oldest: number
   /** Adds an event to the journal and wakes the streams. */
@@ -99,8 +102,10 @@ export function createFakeCore(): FakeCore {
         localAdmin: (via) => ({ user: 'me', role: 'admin', via }),
       },
       links,
+      metrics: async (caller) => fake.families(caller),
     },
     links,
+    families: () => [],
     agents: new Map(),
     seen: [],
     changes: [],
@@ -270,6 +275,7 @@ function newStatus(): SystemStatus {
     messages_waiting: 0,
     approvals_pending: 0,
     newest_event: 0,
+    process: { memory_bytes: 67_108_864, open_files: 30, event_loop_lag_ms: null },
     checks: [{ name: 'store', ok: true, message: 'sqlite', required: true }],
     conditions: [],
     ready: true,

@@ -1,6 +1,7 @@
 import type { Archive } from '../../src/ports/archive.ts'
 import type { Calendar } from '../../src/ports/calendar.ts'
 import type { ProbeOutcome, Prober } from '../../src/ports/prober.ts'
+import type { Self, SelfUsage } from '../../src/ports/self.ts'
 
 /** Answers probes as the test says, and counts them. */
 export class FakeProber implements Prober {
@@ -32,4 +33,16 @@ export class FakeArchive implements Archive {
     this.files.push(file)
     return 1
   }
+}
+
+export class FakeSelf implements Self {
+  async usage(): Promise<SelfUsage> {
+    return { startedAt: 1000, memoryBytes: 2 ** 26, heapBytes: 2 ** 25, cpuSeconds: 1.5, openFiles: 30, openFilesLimit: 1024, lag: null }
+  }
+
+  cpuSeconds(): number {
+    return 1.5
+  }
+
+  async close(): Promise<void> {}
 }

@@ -127,6 +127,7 @@ export function systemStatus(given: Partial<SystemStatus> = {}): SystemStatus {
     messages_waiting: 0,
     approvals_pending: 0,
     newest_event: 7,
+    process: { memory_bytes: 67_108_864, open_files: 30, event_loop_lag_ms: null },
     checks: [{ name: 'store', ok: true, message: 'SQLite', required: true }],
     conditions: [],
     ready: true,

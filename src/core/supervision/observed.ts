@@ -20,7 +20,8 @@ export class Observed {
   }
 
   setHealth(agentId: string, view: HealthView): void {
-    this.#health.set(agentId, view)
+    if (view.health === null && view.ready === null) this.#health.delete(agentId)
+    else this.#health.set(agentId, view)
   }
 
   resources(agentId: string): Resources | null {
@@ -29,6 +30,10 @@ export class Observed {
 
   setResources(agentId: string, resources: Resources): void {
     this.#resources.set(agentId, resources)
+  }
+
+  clearResources(agentId: string): void {
+    this.#resources.delete(agentId)
   }
 
   conditions(agentId: string): readonly Condition[] {

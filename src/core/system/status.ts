@@ -1,9 +1,9 @@
 import type { Check, SystemStatus } from '../../contract/system.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { reasonOf } from '../../kernel/errors.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { Runtime } from '../../ports/runtime.ts'
+import type { Self } from '../../ports/self.ts'
 import type { Store } from '../../ports/store.ts'
 import type { Viewing } from '../agents/views.ts'
 import type { Journal } from '../events/journal.ts'
@@ -29,8 +29,8 @@ export interface StatusOptions {
   readonly conditionsOf: Viewing['conditionsOf']
   readonly clock: Clock
   readonly about: About
-  /** Checks of what the core does not see, such as the disk and the keys of models. */
-  readonly moreChecks: () => Promise<readonly Check[]>
+  readonly checks: () => Promise<Check[]>
+  readonly self: Self
 }
 
 export function statusOperations(options: StatusOptions): Handlers<'system.status'> {
@@ -40,7 +40,7 @@ export function statusOperations(options: StatusOptions): Handlers<'system.statu
 
 async function status(options: StatusOptions, startedAt: number, caller: Caller): Promise<SystemStatus> {
   const { store, runtime, bus, journal, presence, clock, about } = options
-  const checks = await checksOf(options)
+  const [checks, self] = await Promise.all([options.checks(), options.self.usage()])
   const reachable = checks.find((check) => check.name === 'store')?.ok === true
   const scope = caller.role === 'admin' ? {} : { owner: caller.user }
   const agents = reachable ? await store.read.agents.list(scope) : []
@@ -62,6 +62,11 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     messages_waiting: [...waiting.values()].reduce((sum, count) => sum + count, 0),
     approvals_pending: pending.length,
     newest_event: journal.newest,
+    process: {
+      memory_bytes: self.memoryBytes,
+      open_files: self.openFiles,
+      event_loop_lag_ms: self.lag && Math.round(self.lag.p99 * 10_000) / 10,
+    },
     checks,
     conditions: agents.flatMap((agent) =>
       [...presence.of(agent.id).conditions, ...options.conditionsOf(agent.id)].map((condition) => ({
@@ -71,21 +76,4 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     ),
     ready: checks.every((check) => check.ok || !check.required),
   }
-}
-
-async function checksOf({ store, runtime, bus, moreChecks }: StatusOptions): Promise<Check[]> {
-  const parts = [
-    { name: 'store', told: `${store.kind} answers`, check: () => store.check() },
-    { name: 'runtime', told: `${runtime.kind} runs, stop level ${runtime.can.stopLevel}`, check: () => runtime.check() },
-    { name: 'bus', told: `${bus.kind} bus`, check: () => bus.check() },
-  ]
-  const checked = parts.map(async ({ name, told, check }): Promise<Check> => {
-    try {
-      await check()
-      return { name, ok: true, message: told, required: true }
-    } catch (error) {
-      return { name, ok: false, message: reasonOf(error), required: true }
-    }
-  })
-  return [...(await Promise.all(checked)), ...(await moreChecks())]
 }

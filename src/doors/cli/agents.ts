@@ -3,7 +3,7 @@ import type { AgentView } from '../../contract/agents.ts'
 import { liveStates } from '../../contract/states.ts'
 import type { Column } from './output/table.ts'
 import type { Colour } from './output/terminal.ts'
-import { columnsOf, duration, money, timeOf } from './output/text.ts'
+import { columnsOf, duration, money, size, timeOf } from './output/text.ts'
 
 /** How people point at an agent. */
 export const fullName = ({ owner, name }: Pick<AgentView, 'owner' | 'name'>): string => `${owner}/${name}`
@@ -47,6 +47,16 @@ export function messageOf(agent: AgentView): string {
   return agent.reason
 }
 
+/** `12.5%`, of one core. */
+export const cpuOf = ({ resources }: AgentView): string => {
+  const percent = resources?.cpu_percent ?? null
+  return percent === null ? '-' : `${percent < 10 ? percent.toFixed(1) : Math.round(percent)}%`
+}
+export const memoryOf = ({ resources }: AgentView): string => {
+  const bytes = resources?.memory_bytes ?? null
+  return bytes === null ? '-' : size(bytes)
+}
+
 const dash = (value: string | number | null): string => (value === null || value === '' ? '-' : String(value))
 
 export const agentColumns: readonly Column<AgentView>[] = [
@@ -62,6 +72,8 @@ export const agentColumns: readonly Column<AgentView>[] = [
   },
   { title: 'PID', value: ({ pid }) => dash(pid), align: 'right', dropAt: 5 },
   { title: 'UPTIME', value: (agent) => (agent.uptime_ms === null ? '-' : duration(agent.uptime_ms)), align: 'right', dropAt: 3 },
+  { title: 'CPU', value: cpuOf, align: 'right', dropAt: 4 },
+  { title: 'MEM', value: memoryOf, align: 'right', dropAt: 4 },
   {
     title: 'RESTARTS',
     value: ({ restarts }) => String(restarts),
@@ -76,6 +88,8 @@ export const agentColumns: readonly Column<AgentView>[] = [
 
 export const wideColumns: readonly Column<AgentView>[] = [
   { title: 'ID', value: ({ id }) => id },
+  { title: 'PROCS', value: ({ resources }) => dash(resources?.processes ?? null), align: 'right' },
+  { title: 'FILES', value: ({ resources }) => dash(resources?.open_files ?? null), align: 'right' },
   { title: 'RUNTIME', value: ({ runtime }) => runtime },
   { title: 'DESIRED', value: ({ desired }) => desired },
   { title: 'SINCE', value: ({ since }) => timeOf(since) },

@@ -36,6 +36,14 @@ export function money(usd: number | null): string {
   return usd < 0.01 ? '<$0.01' : `$${usd.toFixed(2)}`
 }
 
+/** 1536 → `1.5KiB`: three digits at most. */
+export function size(bytes: number): string {
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
+  const value = bytes / 1024 ** power
+  return `${power > 0 && value < 10 ? value.toFixed(1) : Math.round(value)}${units[power]}`
+}
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+
 /** On one line and without control characters, so that no text moves the cursor or hides what stands before it. */
 export const clean = (text: string): string => text.replaceAll(/[\s\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()
 
