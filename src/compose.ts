@@ -7,9 +7,11 @@ import { createCronCalendar } from './adapters/calendar/cron-calendar.ts'
 import { createArchive } from './adapters/home/archive.ts'
 import type { Restored } from './adapters/home/archive-restore.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
+import { type LogFile, openLogFile } from './adapters/home/log-file.ts'
 import { createSelf } from './adapters/home/self.ts'
 import { createNetProber } from './adapters/probes/net-prober.ts'
 import { createProjectFiles } from './adapters/project/files/project-files.ts'
+import { writeSupervisorConf } from './adapters/project/files/supervisor-conf.ts'
 import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
 import type { Found } from './adapters/stores/sqlite/set-aside.ts'
 import type { Config } from './config/config.ts'
@@ -18,7 +20,7 @@ import type { Check } from './contract/system.ts'
 import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
 import { type TakenUp, takeUpRuns } from './core/system/take-up.ts'
 import { type Clock, systemClock } from './kernel/clock.ts'
-import { RegentError } from './kernel/errors.ts'
+import { RegentError, reasonOf } from './kernel/errors.ts'
 import { randomIds } from './kernel/ids.ts'
 import { localUser } from './kernel/local-user.ts'
 import { type Logger, silentLogger } from './kernel/logger.ts'
@@ -37,7 +39,9 @@ export interface Composed {
   readonly core: RunningCore
   readonly clock: Clock
   readonly logger: Logger
-  readonly home: Pick<Home, 'dir' | 'writeAddress' | 'removeAddress'>
+  readonly home: Pick<Home, 'dir' | 'paths' | 'writeAddress' | 'removeAddress'>
+  /** Regent's own log, as the doors read it. */
+  readonly log: LogFile
   /** Ends the core and every adapter; no run of an agent. */
   close(): Promise<void>
 }
@@ -57,11 +61,15 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
   }
   try {
     const secrets = await createFileSecrets({ dir: home.paths.secrets })
-    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets)
+    const log = keep(openLogFile(join(home.dir, 'regent.log')))
+    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets, log)
     const store = keep(await openStore(config, logger))
     const runtime = keep(await openRuntime(config, home, logger))
     const bus = keep(await openBus(config, logger))
     const project = keep(openProject(config, home, secrets, logger))
+    await writeSupervisorConf(project.root, home.paths.socket).catch((error: unknown) =>
+      logger.warn({ reason: reasonOf(error) }, 'the project gets no supervisord.conf; call supervisorctl with -s unix://HOME/supervisor.sock'),
+    )
     const small = {
       prober: createNetProber(),
       calendar: createCronCalendar(),
@@ -70,7 +78,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     }
     const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
     const core = keep(createCore({ ...adapters, ...settingsOf(config, home) }))
-    return { core, clock: systemClock, logger, home, close: closeAll }
+    return { core, clock: systemClock, logger, home, log, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -100,10 +108,18 @@ function settingsOf(
   }
 }
 
-function createLogger(config: Config, hidden: readonly (string | undefined)[], secrets: Secrets): Logger {
+/** To stderr and to the file in home. */
+function createLogger(config: Config, hidden: readonly (string | undefined)[], secrets: Secrets, log: LogFile): Logger {
   const known = hidden.filter((value) => value !== undefined)
   const streamWrite = (line: string) => without(line, [...known, ...secrets.values()])
-  return pino({ level: config.logLevel, base: null, hooks: { streamWrite } }, destination({ dest: 2, sync: true }))
+  const stderr = destination({ dest: 2, sync: true })
+  const both = {
+    write(line: string) {
+      stderr.write(line)
+      log.write(line)
+    },
+  }
+  return pino({ level: config.logLevel, base: null, hooks: { streamWrite } }, both)
 }
 
 /** Known secret values never reach the log, whoever put them into a message. */

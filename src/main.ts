@@ -14,6 +14,10 @@ const context: CliContext = {
     const [{ inspectConfig }, { jsonSchema, settings }] = await Promise.all([import('./config/load.ts'), import('./config/schema.ts')])
     return { inspect: (flags) => inspectConfig({ flags, env, cwd }), jsonSchema, settings }
   },
+  async offline(flags) {
+    const [{ loadConfig }, { offline }] = await Promise.all([import('./config/load.ts'), import('./compose.ts')])
+    return offline(loadConfig({ flags, env, cwd }))
+  },
 }
 
 const wantsHelp = argv.includes('--help') || argv.includes('-h')

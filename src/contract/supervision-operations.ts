@@ -114,7 +114,10 @@ export const supervisionOperations = {
     reply: 'value',
     http: { method: 'POST', path: '/api/v1/backup' },
     input: z
-      .object({ file: z.string().min(1).max(4096).startsWith('/', 'must be an absolute path').describe('absolute; must not be there yet') })
+      .object({
+        file: z.string().min(1).max(4096).startsWith('/', 'must be an absolute path').describe('absolute; must not be there yet'),
+        logs: flag.default(false).describe('with what agents printed'),
+      })
       .strict(),
     output: z.object({ file: z.string(), bytes: z.number().int(), agents: z.number().int() }),
   }),

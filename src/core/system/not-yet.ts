@@ -4,12 +4,10 @@ import type { Handlers, Streams } from '../handling.ts'
 const notYet = (what: string): RegentError => new RegentError('NOT_YET', `${what} is not there yet`)
 
 /** Operations whose work is not there yet; they say so. */
-export const missingHandlers: Handlers<'agents.clear_logs' | 'agents.signal' | 'agents.stop_all' | 'agents.timeline' | 'system.backup'> = {
+export const missingHandlers: Handlers<'agents.clear_logs' | 'agents.signal' | 'agents.timeline'> = {
   'agents.clear_logs': () => Promise.reject(notYet('clearing logs')),
   'agents.signal': () => Promise.reject(notYet('signalling an agent')),
-  'agents.stop_all': () => Promise.reject(notYet('stopping several agents at once')),
   'agents.timeline': () => Promise.reject(notYet('the timeline')),
-  'system.backup': () => Promise.reject(notYet('a backup')),
 }
 
 export const missingStreams: Streams<'logs.stream'> = {

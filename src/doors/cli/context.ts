@@ -1,3 +1,6 @@
+import type { TakenUp } from '../../core/system/take-up.ts'
+import type { BackupOptions } from '../../ports/archive.ts'
+
 export type Env = Readonly<Record<string, string | undefined>>
 export type Flags = Readonly<Record<string, string | undefined>>
 
@@ -10,6 +13,29 @@ export interface CliContext {
   readonly locateHome: (flags: Flags) => Promise<string>
   /** Loaded on first use: only `config`, `doctor` and `serve --help` need it. */
   readonly config: () => Promise<ConfigTools>
+  /** What works on a home without a server. Throws INVALID for a configuration that is wrong. */
+  readonly offline: (flags: Flags) => Promise<OfflineTools>
+}
+
+/** Each throws ILLEGAL_STATE, naming it, while a Regent serves the home. */
+export interface OfflineTools {
+  readonly home: string
+  /** Files are absolute. */
+  backup(file: string, options: BackupOptions): Promise<{ readonly bytes: number }>
+  /** `force` keeps a home that is there aside. */
+  restore(file: string, force: boolean): Promise<RestoreReport>
+  recover(): Promise<RecoverReport>
+}
+
+export interface RestoreReport extends TakenUp {
+  readonly manifest: { readonly regent: string; readonly at: number; readonly files: readonly unknown[] }
+  readonly aside: string | null
+}
+
+export interface RecoverReport extends TakenUp {
+  readonly found: { readonly state: 'sound' | 'missing' } | { readonly state: 'damaged'; readonly aside: string; readonly problem: string }
+  /** Ids of agents that left secrets or a journal and no run, so that nobody knows what they were. */
+  readonly traces: readonly string[]
 }
 
 export interface ShownSetting {

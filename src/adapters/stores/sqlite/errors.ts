@@ -78,7 +78,8 @@ function fileError(error: unknown, file: string): RegentError {
 
 export function damaged(file: string, problem: string, cause?: unknown): RegentError {
   return new RegentError('UNAVAILABLE', `the database is damaged: ${file}: ${problem}`, {
-    hint: `Nothing was changed. Move ${file} and its -wal and -shm files away, and put a backup in its place (${file}.backup-*, newest last) or start without one.`,
+    hint: `Nothing was changed. Run \`regent recover\`: it puts the file aside and makes the agents anew from their runs. Or put a backup in its place (${file}.backup-*, newest last), without the -wal and -shm files.`,
+    details: { what: 'damaged' },
     cause,
   })
 }
