@@ -8,6 +8,7 @@ export const eventTypes = [
   'agent.start_requested',
   'agent.stop_requested',
   'agent.restart_requested',
+  'agent.start_held',
   'agent.activity_changed',
   'agent.condition_raised',
   'agent.condition_cleared',

@@ -35,11 +35,15 @@ export interface RunHandle {
   readonly state: Json
 }
 
-/** How a run ended. `lost`: nobody saw it; treated as a failure, never as success. `at`: epoch ms. `oom`: it, or a process of it, was killed at its memory limit. */
-export type Exit =
+/**
+ * How a run ended. `lost`: nobody saw it; treated as a failure, never as success. `at`: epoch ms. `oom`: it, or a process of it, was killed
+ * at its memory limit. `rebooted`: the machine was restarted since it was begun.
+ */
+export type Exit = (
   | { readonly kind: 'exited'; readonly code: number; readonly at: number; readonly oom?: true }
   | { readonly kind: 'signalled'; readonly signal: string; readonly code: number; readonly at: number; readonly oom?: true }
   | { readonly kind: 'lost'; readonly reason: string; readonly at: number }
+) & { readonly rebooted?: true }
 
 export interface StopOutcome {
   readonly exit: Exit

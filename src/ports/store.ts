@@ -194,6 +194,10 @@ export interface EventFilter {
   readonly owner?: string
   readonly agentId?: string
   readonly types?: readonly EventType[]
+  /** Only those below this number. */
+  readonly before?: number
+  /** newest: the last `limit` of them, still in ascending order; default oldest. */
+  readonly from?: 'oldest' | 'newest'
 }
 export interface Events {
   append(event: NewEvent): Promise<number>

@@ -5,6 +5,7 @@ import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.t
 import { type Policy, policy } from '../../src/contract/policy.ts'
 import type { RunState } from '../../src/contract/states.ts'
 import { lifeOperations } from '../../src/core/supervision/life-operations.ts'
+import { Observed } from '../../src/core/supervision/observed.ts'
 import { Presence } from '../../src/core/supervision/presence.ts'
 import { createSupervisor, type Supervisor } from '../../src/core/supervision/supervisor.ts'
 import { randomIds } from '../../src/kernel/ids.ts'
@@ -20,6 +21,7 @@ import { until } from './until.ts'
 export class Supervised {
   readonly clock = new FakeClock()
   readonly runtime = new FakeRuntime(this.clock)
+  readonly observed = new Observed()
   readonly store: Store
   supervisor: Supervisor
   readonly #perSecond: number
@@ -50,6 +52,7 @@ export class Supervised {
       ids: randomIds,
       logger: silentLogger,
       linkOf: (runId) => ({ url: 'ws://test/link', token: runId }),
+      healthOf: (agentId) => this.observed.health(agentId),
       restartsPerSecond: this.#perSecond,
       random: () => 0.5,
     })
@@ -112,7 +115,7 @@ export class Supervised {
       clock: this.clock,
       presence: new Presence(),
       conditionsOf: () => [],
-      healthOf: () => ({ health: null, ready: null }),
+      healthOf: (agentId) => this.observed.health(agentId),
       resourcesOf: () => null,
       schedulesOf: () => [],
     })

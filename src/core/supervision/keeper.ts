@@ -1,14 +1,15 @@
 import { liveStates, type RunState } from '../../contract/states.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
-import type { Exit, Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
-import type { LifeRow, RunRow } from '../../ports/store.ts'
+import type { Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
+import type { AgentRow, LifeRow, RunRow, Tables } from '../../ports/store.ts'
 import { decide, type Step } from './decide.ts'
 import * as moves from './moves.ts'
+import { stopTurn, type Waiting, waitingOf } from './order.ts'
+import type { End } from './restart.ts'
 import { loadRecord, type Record } from './situation.ts'
 import type { Supervision } from './supervision.ts'
 
 const RETRY_MS = 1000
-
 /** Keeps one agent: makes the world match its intent, one step after the other. Every step may be repeated after a crash. */
 export class Keeper {
   readonly agentId: string
@@ -16,13 +17,23 @@ export class Keeper {
   #run: Run | undefined
   /** Elapsed ms at which the present run was seen to start; earlier by its age for an adopted one. */
   #startedElapsed = 0
-  #ended: { readonly runId: string; readonly exit: Exit } | undefined
+  #ended: { readonly runId: string; readonly exit: End } | undefined
+  /** Why the run is to be replaced, though it lives and nobody asked for it. */
+  #unfit: { readonly runId: string; readonly why: string } | undefined
   #retryElapsed: number | undefined
   /** When its turn among the automatic restarts of all agents comes, once it has one. */
   #turnElapsed: number | undefined
   #cancelTimer: (() => void) | undefined
   #busy = false
   #again = false
+  /** What was last seen of its life, to tell a change. */
+  #shown = ''
+  #agent: AgentRow | undefined
+  #waiting: Waiting | undefined
+  /** Counts the wakes: what was found out before one may be outdated. */
+  #wakes = 0
+  /** Elapsed ms at which its present stop was first seen. */
+  #stopElapsed: number | undefined
   #closed = false
   #idle: (() => void)[] = []
   /** Pids that outlived the last stop. */
@@ -37,13 +48,27 @@ export class Keeper {
     return this.#run
   }
 
+  /** Why it is not started though it is wanted; undefined too until that was found out anew after a wake. */
+  get waiting(): Waiting | undefined {
+    return this.#waiting
+  }
+
   /** Looks again at the intent; harmless at any time. Resolves when nothing is left to do for now. */
   wake(): Promise<void> {
     if (this.#closed) return Promise.resolve()
     const done = new Promise<void>((resolve) => this.#idle.push(resolve))
     this.#again = true
+    this.#wakes++
+    this.#waiting = undefined
     if (!this.#busy) void this.#work()
     return done
+  }
+
+  /** This run does not do its work: it is ended, and what follows is as after a death. Its policy may leave it as it is. */
+  unfit(runId: string, why: string): void {
+    if (this.#run?.handle.runId !== runId) return
+    this.#unfit ??= { runId, why }
+    void this.wake()
   }
 
   close(): void {
@@ -71,6 +96,7 @@ export class Keeper {
   async #step(): Promise<boolean> {
     const record = await loadRecord(this.#s.store.read, this.agentId)
     if (!record) return this.#gone()
+    this.#show(record)
     if (this.#ended) return this.#recordEnd(this.#ended)
     if (record.life.state !== 'BACKOFF') this.#dropTurn()
     if (liveStates.includes(record.life.state) && !this.#run) return this.#findRun(record)
@@ -78,12 +104,13 @@ export class Keeper {
     const step = this.#decide(record)
     switch (step.do) {
       case 'nothing':
+        if (this.#unfit) return this.#replace(record, this.#unfit.why)
         this.#armStartsecs(record)
         return false
       case 'wait':
         return this.#waitBackoff(record.life)
       case 'start':
-        return this.#start(step)
+        return (await this.#hold(record)) ?? this.#start(step)
       case 'stop':
         return this.#stop(record, step)
       case 'settle':
@@ -98,7 +125,34 @@ export class Keeper {
   }
 
   #decideWith({ agent, life, run }: Record, retryDue: boolean): Step {
-    return decide({ life, runStart: run?.start ?? 0, deleting: agent.deleting, retryDue })
+    return decide({ life, runStart: run?.start ?? 0, deleting: agent.deleting, retryDue, halting: this.#s.halting() })
+  }
+
+  /** Tells those whose next step may depend on this agent that it changed. */
+  #show({ agent, life, run }: Record): void {
+    const shown = `${life.state} ${life.desired} ${life.start} ${run?.start} ${run?.endedAt} ${agent.revision} ${life.reason}`
+    if (shown === this.#shown) return
+    this.#shown = shown
+    this.#agent = agent
+    this.#s.dependents.note(agent)
+    if (life.state !== 'STOPPING') this.#s.dependents.hold(agent, false)
+    this.#s.moved(agent)
+  }
+
+  /** Where dependencies are missing: whether there is more to do. undefined: nothing hinders the start. */
+  async #hold(record: Record): Promise<boolean | undefined> {
+    const wakes = this.#wakes
+    const waiting = await waitingOf(record.agent, this.#s)
+    if (!waiting) return undefined
+    const { reason, unmet } = waiting
+    this.#dropTurn()
+    if (wakes === this.#wakes) this.#waiting = waiting
+    if (record.life.reason === reason) return false
+    await this.#s.store.transaction(async (tables) => {
+      const now = await loadRecord(tables, this.agentId)
+      if (now && this.#decideWith(now, true).do === 'start') await moves.holdStart(tables, now, reason, unmet, this.#s.clock.now())
+    })
+    return true
   }
 
   /** Automatic restarts of all agents together are limited; the ones that callers asked for are not. */
@@ -115,7 +169,7 @@ export class Keeper {
   }
 
   /** Runs `write` in a transaction in which the same step is still the right one; otherwise only looks again. */
-  async #inSame(step: Step, write: (tables: Parameters<typeof loadRecord>[0], record: Record) => Promise<void>): Promise<boolean> {
+  async #inSame(step: Step, write: (tables: Tables, record: Record) => Promise<void>): Promise<boolean> {
     await this.#s.store.transaction(async (tables) => {
       const record = await loadRecord(tables, this.agentId)
       if (record && this.#decide(record).do === step.do) await write(tables, record)
@@ -228,20 +282,39 @@ export class Keeper {
 
   async #stop(record: Record, step: Step & { do: 'stop' }): Promise<boolean> {
     const run = this.#run
-    await this.#s.store.transaction(async (tables) => {
-      const now = await loadRecord(tables, this.agentId)
-      if (now && this.#decide(now).do === 'stop') await moves.beginStop(tables, now, step.why, this.#s.clock.now())
-    })
-    this.#s.changed(this.agentId)
-    if (!run) return true
-    const { stop_signal: signal, stop_grace: grace } = record.agent.policy
-    const outcome = await run.stop({ signal: `SIG${signal}`, graceMs: grace * 1000 })
+    if (!run || record.life.state !== 'STOPPING') {
+      await this.#s.store.transaction(async (tables) => {
+        const now = await loadRecord(tables, this.agentId)
+        if (now && this.#decide(now).do === 'stop') await moves.beginStop(tables, now, step.why, this.#s.clock.now())
+      })
+      return true
+    }
+    this.#stopElapsed ??= this.#s.clock.elapsed()
+    const turn = await stopTurn(record.agent, this.#s.clock.elapsed() - this.#stopElapsed, this.#s)
+    if ('waitMs' in turn) {
+      this.#timer(turn.waitMs)
+      return false
+    }
+    this.#s.unwatch(this.agentId)
+    const outcome = await run.stop({ signal: `SIG${record.agent.policy.stop_signal}`, graceMs: turn.graceMs })
     this.survivors = outcome.survivors
     this.#ended = { runId: run.handle.runId, exit: outcome.exit }
     return true
   }
 
-  async #recordEnd(ended: { readonly runId: string; readonly exit: Exit }): Promise<boolean> {
+  /** Ends a run that is unfit; it stays in its state until then, since its end is no stop that anybody asked for. */
+  async #replace({ agent }: Record, why: string): Promise<boolean> {
+    this.#unfit = undefined
+    const run = this.#run
+    if (!run || agent.policy.restart === 'never') return true
+    this.#s.logger.warn({ agent: this.agentId, run: run.handle.runId, why }, 'a run is replaced')
+    const { exit, survivors } = await run.stop({ signal: `SIG${agent.policy.stop_signal}`, graceMs: agent.policy.stop_grace * 1000 })
+    this.survivors = survivors
+    this.#ended = { runId: run.handle.runId, exit: { ...exit, unfit: why } }
+    return true
+  }
+
+  async #recordEnd(ended: { readonly runId: string; readonly exit: End }): Promise<boolean> {
     const ending: moves.Ending = {
       exit: ended.exit,
       livedMs: this.#livedUntil(ended.exit.at),
@@ -258,6 +331,9 @@ export class Keeper {
     const run = this.#run
     this.#run = undefined
     this.#ended = undefined
+    this.#unfit = undefined
+    this.#s.unwatch(this.agentId)
+    this.#stopElapsed = undefined
     this.#startedElapsed = this.#s.clock.elapsed()
     if (run) await run.remove()
     return true
@@ -299,6 +375,10 @@ export class Keeper {
   #gone(): boolean {
     this.close()
     this.#s.forget(this.agentId)
+    if (this.#agent) {
+      this.#s.dependents.forget(this.#agent)
+      this.#s.moved(this.#agent)
+    }
     return false
   }
 }

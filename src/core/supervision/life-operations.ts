@@ -1,41 +1,26 @@
 import type { AgentView } from '../../contract/agents.ts'
-import type { EventType } from '../../contract/events.ts'
+import type { Input } from '../../contract/operations.ts'
 import type { RunState } from '../../contract/states.ts'
+import type { Caller } from '../../contract/tokens.ts'
 import { RegentError } from '../../kernel/errors.ts'
-import type { AgentRow, LifeRow, Tables } from '../../ports/store.ts'
+import type { AgentRow, Tables } from '../../ports/store.ts'
 import { findAgent, notFound } from '../agents/find.ts'
 import { type Viewing, viewsOf } from '../agents/views.ts'
 import type { Handlers, Handling } from '../handling.ts'
-import { tell } from './situation.ts'
+import type { DependencyOptions } from './dependencies.ts'
+import { type Intend, intendDelete, intendRestart, intendStart, intendStop, writeIntent, writeStart } from './intents.ts'
+import { isSuccess } from './restart.ts'
 import type { SupervisionOptions } from './supervision.ts'
 import type { Supervisor } from './supervisor.ts'
 
-type Names = 'agents.start' | 'agents.stop' | 'agents.restart' | 'agents.delete'
-export type LifeOptions = Viewing & Pick<SupervisionOptions, 'store' | 'runtime' | 'project'> & { readonly supervisor: Supervisor }
+type Names = 'agents.start' | 'agents.stop' | 'agents.stop_all' | 'agents.restart' | 'agents.delete'
+export type LifeOptions = Viewing &
+  Pick<SupervisionOptions, 'store' | 'runtime' | 'project'> &
+  DependencyOptions & { readonly supervisor: Supervisor }
 
 const DEFAULT_WAIT_MS = 60_000
 /** How long a stop may take by itself, and then some. */
 const waitOf = ({ policy }: AgentRow): number => policy.stop_grace * 1000 + DEFAULT_WAIT_MS
-
-/** What a command writes: the intent alone. The keeper does the rest. */
-type Intend = (
-  life: LifeRow,
-  runStart: number,
-) => { readonly change: Partial<LifeRow>; readonly event: EventType | null; readonly deleting?: true }
-
-const intendStart: Intend = (life, runStart) => {
-  const under = runStart < life.start || ['STARTING', 'RUNNING', 'UNKNOWN'].includes(life.state)
-  if (life.desired === 'running' && under) return { change: {}, event: null }
-  return { change: { desired: 'running', start: life.start + 1 }, event: 'agent.start_requested' }
-}
-const intendStop: Intend = (life) =>
-  life.desired === 'stopped' ? { change: {}, event: null } : { change: { desired: 'stopped' }, event: 'agent.stop_requested' }
-const intendRestart: Intend = (life) => ({ change: { desired: 'running', start: life.start + 1 }, event: 'agent.restart_requested' })
-const intendDelete: Intend = (life) => ({
-  change: { desired: 'stopped' },
-  event: life.desired === 'running' ? 'agent.stop_requested' : null,
-  deleting: true,
-})
 
 export function lifeOperations(options: LifeOptions): Handlers<Names> {
   const { supervisor } = options
@@ -55,6 +40,7 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
       if (input.wait) await untilState(supervisor, row.id, (state) => state === 'STOPPED', handling.signal, input.timeout ?? waitOf(row))
       return { ...(await view(options, row)), survivors: [...supervisor.survivors(row.id)] }
     },
+    'agents.stop_all': (input, handling) => stopAll(options, input, handling),
     async 'agents.delete'(input, handling) {
       const row = await findAgent(options.store.read, input.agent, handling.caller)
       await intendFor(options, row, handling, intendDelete)
@@ -67,24 +53,52 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
   }
 }
 
-/** Writes the intent and wakes the keeper; answers the `start` that is wanted now. */
-async function intendFor(options: LifeOptions, row: AgentRow, handling: Handling, intend: Intend): Promise<number> {
-  const start = await handling.accept((tables) => write(tables, row.id, intend, handling.caller.user, options.clock.now()))
-  options.supervisor.wake(row.id)
-  return start
+/** One transaction for all, so that each keeper sees who else is to stop, and the order is kept. */
+async function stopAll(options: LifeOptions, input: Input<'agents.stop_all'>, { caller, accept, signal }: Handling) {
+  const { store, supervisor, clock } = options
+  const rows = input.agents ? await findAll(store.read, input.agents, caller) : await touchable(store.read, caller)
+  await accept(async (tables) => {
+    for (const { id } of rows) {
+      const row = await tables.agents.get(id)
+      if (row && !row.deleting) await writeIntent(tables, id, intendStop, { actor: caller.user, at: clock.now() })
+    }
+    return null
+  })
+  for (const { id } of rows) supervisor.wake(id)
+  const isOver = (state: RunState) => state === 'STOPPED'
+  if (input.wait) await Promise.all(rows.map((row) => untilState(supervisor, row.id, isOver, signal, input.timeout ?? waitOf(row))))
+  const views = await viewsOf(store.read, rows, options)
+  return { agents: views.map((one) => ({ ...one, survivors: [...supervisor.survivors(one.id)] })) }
 }
 
-async function write(tables: Tables, agentId: string, intend: Intend, actor: string, at: number): Promise<number> {
-  const row = await tables.agents.get(agentId)
-  const life = row && (await tables.lives.get(agentId))
-  if (!life) throw notFound(agentId)
-  const run = life.runId === null ? undefined : await tables.runs.get(life.runId)
-  const { change, event, deleting } = intend(life, run?.start ?? 0)
-  if (row.deleting && !deleting) throw new RegentError('ILLEGAL_STATE', `${row.owner}/${row.name} is being deleted`)
-  if (deleting && !row.deleting) await tables.agents.update(agentId, { deleting: true })
-  if (Object.keys(change).length > 0) await tables.lives.update(agentId, change)
-  const start = change.start ?? life.start
-  if (event) await tell(tables, row, event, at, actor, { start })
+async function findAll(tables: Tables, refs: readonly string[], caller: Caller): Promise<AgentRow[]> {
+  const found = new Map<string, AgentRow>()
+  for (const ref of refs) {
+    const row = await findAgent(tables, ref, caller)
+    found.set(row.id, row)
+  }
+  return [...found.values()]
+}
+
+/** All that the caller may touch, but for those that are about to be gone. */
+async function touchable(tables: Tables, { role, user }: Caller): Promise<AgentRow[]> {
+  const rows = await tables.agents.list(role === 'admin' ? {} : { owner: user })
+  return rows.filter(({ deleting }) => !deleting)
+}
+
+/** Writes the intent, with that of its dependencies where it is to start, and wakes the keepers; answers the `start` that is wanted now. */
+async function intendFor(options: LifeOptions, row: AgentRow, handling: Handling, intend: Intend): Promise<number> {
+  const { supervisor, clock } = options
+  const isStart = intend === intendStart || intend === intendRestart
+  let woken: readonly string[] = []
+  const start = await handling.accept(async (tables) => {
+    const asking = { actor: handling.caller.user, at: clock.now() }
+    if (!isStart) return writeIntent(tables, row.id, intend, asking)
+    const written = await writeStart(tables, row, intend, asking, options)
+    woken = written.woken
+    return written.start
+  })
+  for (const id of new Set([row.id, ...woken])) supervisor.wake(id)
   return start
 }
 
@@ -95,12 +109,15 @@ async function untilStarted(supervisor: Supervisor, row: AgentRow, start: number
     row.id,
     (record) => {
       if (!record) throw notFound(name)
-      const { life, run } = record
+      const { life, run, agent } = record
       if (life.desired === 'stopped')
         throw new RegentError('START_FAILED', `${name} was stopped before it was up`, { details: { state: life.state } })
+      const waiting = supervisor.waiting(row.id)
+      if (waiting?.hopeless)
+        throw new RegentError('START_FAILED', `${name} was not started: it ${waiting.reason}`, { details: { state: life.state } })
       if ((run?.start ?? 0) < start) return undefined
       if (life.state === 'RUNNING') return true
-      if (life.state === 'EXITED' && life.exitCode === 0) return true
+      if (life.state === 'EXITED' && life.exitCode !== null && isSuccess(agent.policy.exit_codes, life.exitCode)) return true
       if (['BACKOFF', 'FATAL', 'EXITED'].includes(life.state))
         throw new RegentError('START_FAILED', `${name} did not start: ${life.reason}`, {
           hint: `see what it printed: regent logs ${name}`,

@@ -1,6 +1,7 @@
-import type { Exit, Run, RunHandle } from '../../ports/runtime.ts'
+import type { Run, RunHandle } from '../../ports/runtime.ts'
 import type { Tables } from '../../ports/store.ts'
-import { exitColumns, exitWords, judge } from './restart.ts'
+import type { Unmet } from './dependencies.ts'
+import { type End, exitColumns, exitWords, judge, judgeReboot } from './restart.ts'
 import { applyMove, type Record, tell } from './situation.ts'
 import { moveTo } from './states.ts'
 
@@ -26,7 +27,8 @@ export async function beginRun(tables: Tables, record: Record, handle: RunHandle
     exitReason: null,
   })
   const restarts = fresh ? 0 : life.restarts + 1
-  const why = fresh ? 'started as asked' : `restart ${restarts} after: ${record.run?.exitReason ?? 'an unknown end'}`
+  const asked = record.run?.start === life.start ? 'started again with Regent' : 'started as asked'
+  const why = fresh ? asked : `restart ${restarts} after: ${record.run?.exitReason ?? 'an unknown end'}`
   const counters = fresh ? { restarts, deaths: 0, earlyDeaths: 0 } : { restarts }
   const change = moveTo(life.state, 'STARTING', why, at)
   await applyMove(tables, agent, change, { ...counters, runId: handle.runId, retryAt: null }, { run_id: handle.runId, restarts })
@@ -53,6 +55,18 @@ export async function beginStop(tables: Tables, { agent, life, run }: Record, wh
   await applyMove(tables, agent, moveTo(life.state, 'STOPPING', why, at), {}, { run_id: run?.id ?? null })
 }
 
+/** It is wanted, and stays in its state until its dependencies are there. */
+export async function holdStart(
+  tables: Tables,
+  { agent, life }: Record,
+  reason: string,
+  unmet: readonly Unmet[],
+  at: number,
+): Promise<void> {
+  await tables.lives.update(agent.id, { reason })
+  await tell(tables, agent, 'agent.start_held', at, 'regent', { state: life.state, reason, on: unmet.map(({ name }) => name) })
+}
+
 /** STOPPED from a state in which nothing lives. */
 export async function settle(tables: Tables, { agent, life }: Record, at: number): Promise<void> {
   await applyMove(tables, agent, moveTo(life.state, 'STOPPED', 'stopped as asked', at), { retryAt: null })
@@ -65,7 +79,7 @@ export async function abandon(tables: Tables, { agent, life }: Record, at: numbe
 }
 
 export interface Ending {
-  readonly exit: Exit
+  readonly exit: End
   readonly livedMs: number
   readonly random: number
   readonly survivors: readonly number[]
@@ -80,14 +94,22 @@ export async function endRun(tables: Tables, record: Record, ending: Ending): Pr
   const columns = exitColumns(exit)
   await tables.runs.update(run.id, { endedAt: exit.at, ...columns })
   const exitOf = { exitCode: columns.exitCode, exitSignal: columns.exitSignal }
-  const data = { run_id: run.id, exit_code: exitOf.exitCode, exit_signal: exitOf.exitSignal, lived_ms: Math.round(ending.livedMs) }
+  const data = {
+    run_id: run.id,
+    exit_code: exitOf.exitCode,
+    exit_signal: exitOf.exitSignal,
+    lived_ms: Math.round(ending.livedMs),
+    ...(exit.kind !== 'lost' && exit.oom && { oom: true }),
+    ...(exit.rebooted && { rebooted: true }),
+  }
   if (life.state === 'STOPPING' || life.desired === 'stopped') {
-    const change = moveTo(exitedFirst(life.state, 'STOPPED'), 'STOPPED', `stopped as asked (${exitWords(exit)})`, at)
+    const why = life.state === 'STOPPING' ? life.reason : 'stopped as asked'
+    const change = moveTo(exitedFirst(life.state, 'STOPPED'), 'STOPPED', `${why} (${exitWords(exit)})`, at)
     await applyMove(tables, agent, change, { ...exitOf, retryAt: null }, { ...data, survivors: [...ending.survivors] })
     return undefined
   }
-  const { verdict, deaths, earlyDeaths } = judge({ life, policy: agent.policy, exit, livedMs: ending.livedMs, random: ending.random })
-  const counted = { ...exitOf, deaths, earlyDeaths }
+  const { verdict, ...columnsOfDeath } = verdictOf(record, ending)
+  const counted = { ...exitOf, ...columnsOfDeath }
   if (verdict.to !== 'BACKOFF') {
     await applyMove(
       tables,
@@ -109,6 +131,13 @@ export async function endRun(tables: Tables, record: Record, ending: Ending): Pr
     { ...data, delay_ms: Math.round(verdict.delayMs) },
   )
   return verdict.delayMs
+}
+
+/** What follows, with the columns that change with it. */
+function verdictOf({ agent: { policy }, life }: Record, { exit, livedMs, random }: Ending) {
+  const reboot = exit.rebooted ? judgeReboot(policy, exit) : undefined
+  if (reboot?.to === 'STOPPED') return { verdict: reboot, desired: 'stopped' as const }
+  return reboot ? { verdict: reboot } : judge({ life, policy, exit, livedMs, random })
 }
 
 /** A RUNNING run that ends by itself passes through EXITED on its way elsewhere; both moves are one transaction. */

@@ -10,6 +10,9 @@ export function restartDelay(death: number, random: number): number {
   return Math.min(CAP_MS, 1000 * 2 ** (death - 2)) * (0.8 + 0.4 * random)
 }
 
+/** How a run ended; `unfit`: Regent ended it, because it did not do its work. */
+export type End = Exit & { readonly unfit?: string | undefined }
+
 export type Verdict =
   | { readonly to: 'EXITED' | 'FATAL'; readonly reason: string }
   | { readonly to: 'BACKOFF'; readonly reason: string; readonly delayMs: number }
@@ -17,7 +20,7 @@ export type Verdict =
 export interface Death {
   readonly life: Pick<LifeRow, 'state' | 'deaths' | 'earlyDeaths'>
   readonly policy: Policy
-  readonly exit: Exit
+  readonly exit: End
   /** How long the run lived. */
   readonly livedMs: number
   readonly random: number
@@ -37,9 +40,9 @@ export function judge({ life, policy, exit, livedMs, random }: Death): Judgement
   const deaths = rowEnded ? 1 : life.deaths + 1
   const earlyDeaths = early ? life.earlyDeaths + 1 : 0
   const counted = { deaths, earlyDeaths }
-  if (exit.kind === 'exited' && exit.code === 127) return fatal(`no such program (${words}): check the command and PATH`, counted)
-  if (exit.kind === 'exited' && exit.code === 126)
-    return fatal(`the program cannot be executed (${words}): check its permissions and format`, counted)
+  const failed = exit.kind === 'exited' && !succeeded(policy, exit) ? exit.code : 0
+  if (failed === 127) return fatal(`no such program (${words}): check the command and PATH`, counted)
+  if (failed === 126) return fatal(`the program cannot be executed (${words}): check its permissions and format`, counted)
   if (!restarts(policy, exit)) return { verdict: { to: 'EXITED', reason: `${words}; its restart policy is ${policy.restart}` }, ...counted }
   if (early && earlyDeaths > policy.startretries)
     return fatal(`${words} before it had run for ${policy.startsecs} s, ${earlyDeaths} times in a row: given up`, counted)
@@ -52,20 +55,40 @@ function fatal(reason: string, counted: { deaths: number; earlyDeaths: number })
   return { verdict: { to: 'FATAL', reason }, ...counted }
 }
 
-function restarts(policy: Policy, exit: Exit): boolean {
+function restarts(policy: Policy, exit: End): boolean {
   if (policy.restart === 'always') return true
   if (policy.restart === 'never') return false
-  return exit.kind !== 'exited' || exit.code !== 0
+  return !succeeded(policy, exit)
 }
 
-export function exitWords(exit: Exit): string {
+/** Whether an end was a success in the eyes of its policy. */
+export function succeeded({ exit_codes }: Pick<Policy, 'exit_codes'>, exit: End): boolean {
+  return exit.unfit === undefined && exit.kind === 'exited' && isSuccess(exit_codes, exit.code)
+}
+
+export const isSuccess = (exitCodes: Policy['exit_codes'], code: number): boolean => (exitCodes ?? [0]).includes(code)
+
+/**
+ * What follows an end that came with a restart of the machine: no death, since it was not the agent's doing. undefined where it had
+ * ended by itself before that, and for good.
+ */
+export function judgeReboot(policy: Policy, exit: Exit): Verdict | { readonly to: 'STOPPED'; readonly reason: string } | undefined {
+  if (exit.kind === 'exited' && !restarts(policy, exit)) return undefined
+  const words = 'the machine was restarted'
+  if (policy.autostart === false)
+    return { to: 'STOPPED', reason: `${words}, and it is not to be started again after that (autostart: false)` }
+  return { to: 'BACKOFF', reason: `${words}; started again`, delayMs: 0 }
+}
+
+export function exitWords(exit: End): string {
+  if (exit.unfit !== undefined) return `${exit.unfit} (${exitWords({ ...exit, unfit: undefined })})`
   if (exit.kind === 'exited') return `exited with code ${exit.code}`
   if (exit.kind === 'signalled') return `ended by ${exit.signal}`
   return `lost: ${exit.reason}`
 }
 
 /** The columns of an exit. A lost run has no code. */
-export function exitColumns(exit: Exit): { exitCode: number | null; exitSignal: string | null; exitReason: string } {
+export function exitColumns(exit: End): { exitCode: number | null; exitSignal: string | null; exitReason: string } {
   return {
     exitCode: exit.kind === 'lost' ? null : exit.code,
     exitSignal: exit.kind === 'signalled' ? exit.signal : null,

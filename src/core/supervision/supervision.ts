@@ -6,8 +6,17 @@ import type { Project } from '../../ports/project.ts'
 import type { Run, RunSpec, Runtime } from '../../ports/runtime.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
+import type { Dependents } from './dependents.ts'
+import type { HealthView } from './observed.ts'
 import type { RestartLimit } from './restart-limit.ts'
 import type { Record } from './situation.ts'
+
+/** Looks at a live run from outside, until it is stopped or has ended. */
+export interface Watcher {
+  begin(agent: AgentRow, run: Run): void
+  /** Harmless where nothing was begun. */
+  end(agentId: string): void
+}
 
 export interface SupervisionOptions {
   readonly store: Store
@@ -18,6 +27,9 @@ export interface SupervisionOptions {
   readonly ids: Ids
   readonly logger: Logger
   readonly linkOf: (runId: string) => LinkInfo
+  /** What its probes say of an agent, for those that depend on it. */
+  readonly healthOf: (agentId: string) => HealthView
+  readonly watchers?: readonly Watcher[]
   readonly restartsPerSecond: number
   /** In [0,1). */
   readonly random: () => number
@@ -26,11 +38,18 @@ export interface SupervisionOptions {
 /** What a keeper needs of its surroundings. */
 export type Supervision = Omit<SupervisionOptions, 'restartsPerSecond' | 'project' | 'secrets'> & {
   readonly restarts: RestartLimit
+  readonly dependents: Dependents
+  /** Regent ends, and its agents with it. */
+  halting(): boolean
   specOf(agent: AgentRow, runId: string, start: number): Promise<RunSpec>
   adopted(record: Record, run: Run): Promise<void>
   /** It has its run in hand; `fresh` when the run was started just now. */
   attached(agent: AgentRow, run: Run, fresh: boolean): void
+  /** Its run is stopped, or over. */
+  unwatch(agentId: string): void
   changed(agentId: string): void
+  /** Its life changed: those that depend on it, or wait for its stop, look again. */
+  moved(agent: AgentRow): void
   forget(agentId: string): void
   /** Removes a stopped agent with all that is kept of it. */
   remove(agent: AgentRow): Promise<boolean>

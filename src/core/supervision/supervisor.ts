@@ -1,10 +1,12 @@
 import { liveStates } from '../../contract/states.ts'
-import { RegentError } from '../../kernel/errors.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Run, RunSpec } from '../../ports/runtime.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import { claimCursor } from '../agents/options.ts'
+import { Dependents } from './dependents.ts'
 import { Keeper } from './keeper.ts'
+import type { Waiting } from './order.ts'
 import { RestartLimit } from './restart-limit.ts'
 import { loadRecord, type Record, tell } from './situation.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
@@ -27,6 +29,17 @@ export interface Supervisor {
   /** Its live run, where this Regent has one. */
   run(agentId: string): Run | undefined
   survivors(agentId: string): readonly number[]
+  /** A run that lives and does not do its work is replaced, where its policy allows; counted as a death. */
+  unfit(agentId: string, runId: string, why: string): void
+  /** Why an agent that is wanted is not started, where it waits for its dependencies. */
+  waiting(agentId: string): Waiting | undefined
+  /** To be called when the health of an agent changed: those that depend on it look again. */
+  wakeDependents(agentId: string): void
+  /**
+   * Regent is about to end, and its agents with it: stops every agent in the order of their dependencies, within the longest grace, and
+   * starts none. What is wanted stays wanted, for the next Regent. Resolves with how many still live.
+   */
+  haltAll(): Promise<number>
   /** Stops deciding; no run is ended. */
   close(): void
 }
@@ -38,6 +51,8 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
   let recovering = false
   const userLogs = new UserLogs(options)
   let adoptedRuns = 0
+  let halting = false
+  const dependents = new Dependents()
   const supervision: Supervision = {
     ...options,
     restarts: new RestartLimit(options.clock, options.restartsPerSecond),
@@ -51,6 +66,15 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
     attached(agent, run, fresh) {
       if (recovering) attachedOnce.add(agent.id)
       userLogs.follow(agent, run.handle.runId, fresh)
+      for (const watcher of options.watchers ?? []) watcher.begin(agent, run)
+    },
+    unwatch(agentId) {
+      for (const watcher of options.watchers ?? []) watcher.end(agentId)
+    },
+    dependents,
+    halting: () => halting,
+    moved(agent) {
+      for (const agentId of dependents.concerned(agent)) void keeperOf(agentId).wake()
     },
     changed(agentId) {
       for (const look of [...(watchers.get(agentId) ?? [])]) look()
@@ -83,7 +107,21 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
     wake: (agentId) => void keeperOf(agentId).wake(),
     until: (agentId, look, limits) => until(options, watchers, agentId, look, limits),
     run: (agentId) => keepers.get(agentId)?.run,
+    unfit: (agentId, runId, why) => keepers.get(agentId)?.unfit(runId, why),
     survivors: (agentId) => keepers.get(agentId)?.survivors ?? [],
+    waiting: (agentId) => keepers.get(agentId)?.waiting,
+    wakeDependents(agentId) {
+      void options.store.read.agents.get(agentId).then(
+        (agent) => agent && supervision.moved(agent),
+        (error: unknown) => options.logger.warn({ agent: agentId, error: reasonOf(error) }, 'who depends on an agent could not be told'),
+      )
+    },
+    async haltAll() {
+      halting = true
+      const lives = (await options.store.read.lives.list()).filter((life) => liveStates.includes(life.state))
+      const ends = lives.map(({ agentId }) => untilEnded(options, watchers, keeperOf(agentId)))
+      return (await Promise.all(ends)).filter((ended) => !ended).length
+    },
     close() {
       userLogs.close()
       for (const keeper of keepers.values()) keeper.close()
@@ -104,6 +142,22 @@ function waitAttached(keeper: Keeper, agentId: string, watchers: Map<string, Set
       resolve()
     })
   })
+}
+
+const HALT_SLACK_MS = 5000
+
+/** Wakes its keeper and waits until nothing of it lives, or its grace and then some is over: false. */
+async function untilEnded(options: SupervisionOptions, watchers: Map<string, Set<() => void>>, keeper: Keeper): Promise<boolean> {
+  const agent = await options.store.read.agents.get(keeper.agentId)
+  void keeper.wake()
+  const limits = { signal: new AbortController().signal, timeoutMs: (agent?.policy.stop_grace ?? 0) * 1000 + HALT_SLACK_MS }
+  const isOver = (record: Record | undefined) => (record && liveStates.includes(record.life.state) ? undefined : true)
+  try {
+    return await until(options, watchers, keeper.agentId, isOver, limits)
+  } catch (error) {
+    options.logger.warn({ agent: keeper.agentId, error: reasonOf(error) }, 'an agent did not end with Regent')
+    return false
+  }
 }
 
 function watch(watchers: Map<string, Set<() => void>>, agentId: string, look: () => void): () => void {

@@ -31,7 +31,12 @@ export class EventsTable implements Events {
     if (filter.owner !== undefined) query = query.where('owner', '=', filter.owner)
     if (filter.agentId !== undefined) query = query.where('agent_id', '=', filter.agentId)
     if (filter.types !== undefined) query = query.where(this.#db.among('type', filter.types))
-    return (await query.orderBy('number').limit(filter.limit).execute()).map((row) => read.decode(row))
+    if (filter.before !== undefined) query = query.where('number', '<', filter.before)
+    const rows = await query
+      .orderBy('number', filter.from === 'newest' ? 'desc' : 'asc')
+      .limit(filter.limit)
+      .execute()
+    return (filter.from === 'newest' ? rows.reverse() : rows).map((row) => read.decode(row))
   }
 
   async window(): Promise<{ readonly oldest: number; readonly newest: number }> {
