@@ -27,7 +27,7 @@ export class Regent {
 
   private constructor(env: Readonly<Record<string, string>>) {
     const root = temporaryFolder()
-    this.home = join(root, 'home')
+    this.home = env.REGENT_HOME ?? join(root, 'home')
     this.project = join(root, 'project')
     mkdirSync(this.project)
     this.#env = {
@@ -43,9 +43,15 @@ export class Regent {
   }
 
   static async start(env: Readonly<Record<string, string>> = {}): Promise<Regent> {
+    const regent = Regent.prepare(env)
+    await regent.serve()
+    return regent
+  }
+
+  /** One that has not been started yet. */
+  static prepare(env: Readonly<Record<string, string>> = {}): Regent {
     const regent = new Regent(env)
     onTestFinished(() => regent.#end())
-    await regent.serve()
     return regent
   }
 
@@ -104,7 +110,10 @@ export class Regent {
   }
 
   /** An HTTP call as the local user; `as` sends a token instead. */
-  async fetch(path: string, init: RequestInit & { as?: string } = {}): Promise<{ status: number; body: Record<string, unknown> }> {
+  async fetch(
+    path: string,
+    init: RequestInit & { as?: string } = {},
+  ): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
     const headers = {
       ...(init.body !== undefined && { 'content-type': 'application/json' }),
       ...(init.as !== undefined && { authorization: `Bearer ${init.as}` }),
@@ -112,11 +121,13 @@ export class Regent {
     }
     const answer = await fetch(`${this.url}${path}`, { ...init, headers })
     const text = await answer.text()
-    return { status: answer.status, body: text === '' ? {} : JSON.parse(text) }
+    return { status: answer.status, body: text === '' ? {} : JSON.parse(text), headers: answer.headers }
   }
 
-  post(path: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
-    return this.fetch(path, { method: 'POST', ...(body !== undefined && { body: JSON.stringify(body) }) })
+  /** `key`: an idempotency key. */
+  post(path: string, body?: unknown, key?: string): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
+    const headers = key === undefined ? {} : { 'idempotency-key': key }
+    return this.fetch(path, { method: 'POST', headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
   }
 
   async #end(): Promise<void> {

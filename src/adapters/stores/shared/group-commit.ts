@@ -9,6 +9,9 @@ type Transaction = ControlledTransaction<Schema>
 
 interface Waiting {
   readonly work: (tables: Tables) => Promise<unknown>
+  /** Elapsed ms at which it came, and how long it waits for another program's lock, in ms. */
+  readonly since: number
+  readonly patience: number
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -19,9 +22,13 @@ type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: f
 class Overdue extends Error {}
 
 export interface GroupCommitOptions {
-  /** Opens a transaction on the one writing connection; waits for its turn, for a bounded time. */
+  /** Opens a transaction on the one writing connection, or throws at once. */
   readonly begin: () => Promise<Transaction>
   readonly tables: (transaction: Transaction) => Tables
+  /** Whether `begin` failed because another program holds the database: it is then tried again. */
+  readonly isBusy?: (error: unknown) => boolean
+  /** Called when the disk is full; true when another try may now succeed. */
+  readonly makeRoom?: () => boolean
   readonly clock: Clock
   readonly logger: Logger
   /** Works in one transaction. */
@@ -30,7 +37,11 @@ export interface GroupCommitOptions {
   readonly queue?: number
   /** How long the works of one transaction may take, in ms. */
   readonly deadline?: number
+  /** How long a work waits for another program that holds the database, in ms. */
+  readonly patience?: number
 }
+
+const LOCK_PAUSE_MS = 25
 
 /**
  * Puts the works that arrive in one turn of the event loop into one transaction. When one of them fails, all are rolled back and
@@ -44,16 +55,18 @@ export class GroupCommit {
   #closed = false
 
   constructor(options: GroupCommitOptions) {
-    this.#options = { batch: 128, queue: 10_000, deadline: 10_000, ...options }
+    const nothing = () => false
+    this.#options = { batch: 128, queue: 10_000, deadline: 10_000, patience: 5000, isBusy: nothing, makeRoom: nothing, ...options }
   }
 
-  run<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+  run<T>(work: (tables: Tables) => Promise<T>, patience = this.#options.patience): Promise<T> {
     if (this.#closed) return Promise.reject(new RegentError('UNAVAILABLE', 'the store is closed'))
     if (this.#queue.length >= this.#options.queue) {
       return Promise.reject(new RegentError('UNAVAILABLE', `${this.#queue.length} changes already wait for the store`, { retryAfter: 1 }))
     }
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
+      const since = this.#options.clock.elapsed()
+      this.#queue.push({ work, since, patience, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
     })
   }
@@ -71,21 +84,39 @@ export class GroupCommit {
   async #drain(): Promise<void> {
     await nextTurn()
     while (this.#queue.length > 0) {
-      if (await this.#commit(this.#queue.splice(0, this.#options.batch))) this.#announce()
+      const transaction = await this.#begin(this.#queue)
+      if (transaction && (await this.#commit(transaction, this.#queue.splice(0, this.#options.batch)))) this.#announce()
       await nextTurn()
     }
     this.#draining = undefined
   }
 
-  /** Settles every work of the batch; true when something was committed. Never rejects. */
-  async #commit(batch: readonly Waiting[], isolated = false): Promise<boolean> {
-    let transaction: Transaction
-    try {
-      transaction = await this.#options.begin()
-    } catch (error) {
-      for (const one of batch) one.reject(error)
-      return false
+  /** undefined once nobody waits for it any more: who has waited too long for another program's lock is refused, the others wait on. */
+  async #begin(waiting: Waiting[]): Promise<Transaction | undefined> {
+    const { begin, isBusy, clock } = this.#options
+    while (waiting.length > 0) {
+      try {
+        return await begin()
+      } catch (error) {
+        const now = clock.elapsed()
+        const patient = isBusy(error) ? waiting.filter((one) => now - one.since < one.patience) : []
+        const refused = waiting.filter((one) => !patient.includes(one))
+        waiting.splice(0, waiting.length, ...patient)
+        for (const one of refused) one.reject(error)
+        if (patient.length > 0) await clock.sleep(LOCK_PAUSE_MS)
+      }
     }
+    return undefined
+  }
+
+  async #retry(batch: readonly Waiting[], isolated: boolean): Promise<boolean> {
+    const waiting = [...batch]
+    const transaction = await this.#begin(waiting)
+    return transaction !== undefined && this.#commit(transaction, waiting, isolated, true)
+  }
+
+  /** Settles every work of the batch; true when something was committed. Never rejects. */
+  async #commit(transaction: Transaction, batch: readonly Waiting[], isolated = false, again = false): Promise<boolean> {
     const outcomes: Outcome[] = []
     try {
       await this.#runAll(transaction, batch, isolated, outcomes)
@@ -93,6 +124,7 @@ export class GroupCommit {
       else await transaction.commit().execute()
     } catch (error) {
       await this.#rollback(transaction)
+      if (!again && isFull(error) && this.#options.makeRoom()) return this.#retry(batch, isolated)
       return this.#again(batch, isolated, outcomes.length, error)
     }
     for (const [at, one] of batch.entries()) settle(one, outcomes[at])
@@ -103,15 +135,15 @@ export class GroupCommit {
     if (error instanceof Overdue) {
       batch[failedAt]?.reject(new RegentError('INTERNAL', 'a change took too long inside its transaction and was rolled back'))
       const others = batch.filter((_, at) => at !== failedAt)
-      return others.length > 0 && this.#commit(others, isolated)
+      return others.length > 0 && this.#retry(others, isolated)
     }
     if (batch.length === 1) {
       batch[0]?.reject(error)
       return false
     }
-    if (!isolated) return this.#commit(batch, true)
+    if (!isolated) return this.#retry(batch, true)
     let committed = false
-    for (const one of batch) committed = (await this.#commit([one])) || committed
+    for (const one of batch) committed = (await this.#retry([one], false)) || committed
     return committed
   }
 
@@ -163,6 +195,8 @@ async function isolate(transaction: Transaction, work: () => Promise<unknown>): 
     return { ok: false, error }
   }
 }
+
+const isFull = (error: unknown): boolean => error instanceof RegentError && error.code === 'NO_SPACE'
 
 function settle(one: Waiting, outcome: Outcome | undefined): void {
   if (outcome?.ok) one.resolve(outcome.value)

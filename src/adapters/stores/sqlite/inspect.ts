@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, readSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { RegentError, systemCode } from '../../../kernel/errors.ts'
 import { damaged, storeError } from './errors.ts'
@@ -37,7 +37,11 @@ function isThere(file: string): boolean {
 /** undefined: no such file. */
 function sizeOf(file: string): number | undefined {
   try {
-    const stats = statSync(file)
+    const stats = lstatSync(file)
+    if (stats.isSymbolicLink())
+      throw new RegentError('FORBIDDEN', `the database is a symbolic link: ${file}`, {
+        hint: 'Regent follows none here: name the file itself (REGENT_DATABASE_URL), or move it into its place.',
+      })
     if (!stats.isFile()) throw damaged(file, 'it is not a regular file')
     return stats.size
   } catch (error) {
@@ -50,7 +54,7 @@ function sizeOf(file: string): number | undefined {
 function checkHeader(file: string): void {
   let fd: number
   try {
-    fd = openSync(file, 'r')
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW)
   } catch (error) {
     throw new RegentError('UNAVAILABLE', `the database cannot be read: ${file}`, {
       hint: 'See that it belongs to the user that Regent runs as.',

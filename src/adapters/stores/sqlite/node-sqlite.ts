@@ -4,8 +4,11 @@ import type { SqliteDatabase, SqliteStatement } from 'kysely'
 import { RegentError } from '../../../kernel/errors.ts'
 import { storeError } from './errors.ts'
 
-/** Blocks the whole process while it waits, so it is short; who needs the lock tries again by itself. */
-const BUSY_MS = 100
+/** SQLite blocks the whole process while it waits for a lock: at the opening that harms nobody, later who needs it tries again. */
+const OPENING_MS = 1000
+const BUSY_MS = 0
+/** Bytes that the write-ahead log keeps once it was folded in; more is given back. */
+export const LOG_LIMIT = 16 * 1024 * 1024
 const KEPT_STATEMENTS = 200
 
 /** What kysely's SqliteDialect asks of a driver, over node:sqlite. */
@@ -23,9 +26,10 @@ export interface ConnectionOptions {
 /** Throws RegentErrors, then and in every statement. Statements are kept, since kysely prepares anew for each query. */
 export function openNodeSqlite({ file, readOnly, immutable = false }: ConnectionOptions): NodeSqlite {
   const path = immutable ? new URL('?immutable=1', pathToFileURL(file)) : file
-  const raw = guarded(file, () => new DatabaseSync(path, { readOnly, timeout: BUSY_MS, enableForeignKeyConstraints: true }))
+  const raw = guarded(file, () => new DatabaseSync(path, { readOnly, timeout: OPENING_MS, enableForeignKeyConstraints: true }))
   try {
     guarded(file, () => configure(raw, file, readOnly))
+    raw.exec(`pragma busy_timeout = ${BUSY_MS}`)
   } catch (error) {
     raw.close()
     throw error
@@ -64,7 +68,7 @@ function configure(raw: DatabaseSync, file: string, readOnly: boolean): void {
   }
   raw.exec('pragma synchronous = full')
   raw.exec('pragma wal_autocheckpoint = 1000')
-  raw.exec('pragma journal_size_limit = 67108864')
+  raw.exec(`pragma journal_size_limit = ${LOG_LIMIT}`)
 }
 
 function statementFor(raw: DatabaseSync, file: string, text: string): SqliteStatement {

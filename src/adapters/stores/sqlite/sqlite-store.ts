@@ -1,7 +1,7 @@
-import { chmodSync, statSync } from 'node:fs'
-import { type ControlledTransaction, Kysely, SqliteDialect, sql } from 'kysely'
+import { chmodSync, lstatSync } from 'node:fs'
+import { Kysely, SqliteDialect, sql } from 'kysely'
 import type { Clock } from '../../../kernel/clock.ts'
-import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { Store } from '../../../ports/store.ts'
 import { GroupCommit } from '../shared/group-commit.ts'
@@ -12,10 +12,7 @@ import { inspect } from './inspect.ts'
 import { create, upgrade } from './migrate.ts'
 import { type Migration, migrations as released } from './migrations.ts'
 import { type NodeSqlite, openNodeSqlite } from './node-sqlite.ts'
-
-/** How long a transaction waits for another program that holds the database, in ms. */
-const LOCK_MS = 5000
-const LOCK_PAUSE_MS = 25
+import { WriteAheadLog } from './write-ahead-log.ts'
 
 export interface SqliteStoreOptions {
   readonly file: string
@@ -24,6 +21,8 @@ export interface SqliteStoreOptions {
   /** Creates and migrates nothing; every transaction is refused. */
   readonly readOnly?: boolean
   readonly migrations?: readonly Migration[]
+  /** Called when the disk is full; true when it made some room. */
+  readonly makeRoom?: () => boolean
 }
 
 /** Throws UNAVAILABLE, with a hint, when the file is damaged, of a newer schema, or cannot be used; it is then left as it is. */
@@ -34,7 +33,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const reader = openNodeSqlite({ file: options.file, readOnly: true })
   const identity = identityOf(options.file)
   const read = tablesOf(databaseOf(kyselyOver(reader)))
-  const group = writer && groupOver(writer, options)
+  const wal = writer && new WriteAheadLog(writer, options)
+  const group = writer && wal && groupOver(writer, wal, options)
+  group?.onCommit(() => wal?.keepSmall())
   return {
     kind: 'sqlite',
     read,
@@ -46,12 +47,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     async check() {
       if (identityOf(options.file) !== identity) throw replaced(options.file)
       await read.cursors.get('')
-      await group?.run(async (tables) => tables.cursors.get(''))
+      await group?.run(async (tables) => tables.cursors.get(''), 0)
     },
     async close() {
       await group?.close()
       reader.close()
-      if (writer?.raw.isOpen) shut(writer, options.logger)
+      wal?.close()
     },
   }
 }
@@ -91,32 +92,25 @@ function databaseOf(connection: Kysely<Schema>): Database {
   }
 }
 
-function groupOver(writer: NodeSqlite, { logger, clock }: SqliteStoreOptions): GroupCommit {
+function groupOver(writer: NodeSqlite, wal: WriteAheadLog, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
   const db = kyselyOver(writer)
   return new GroupCommit({
-    begin: () => beginPatiently(db, clock),
+    begin: () => db.startTransaction().execute(),
     tables: (transaction) => tablesOf(databaseOf(transaction)),
+    isBusy,
+    makeRoom() {
+      const made = makeRoom?.() === true
+      // A log that was folded in is overwritten in place, which needs no space.
+      return wal.reuse() || made
+    },
     clock,
     logger,
   })
 }
 
-/** Waits without blocking the process. */
-async function beginPatiently(db: Kysely<Schema>, clock: Clock): Promise<ControlledTransaction<Schema>> {
-  const until = clock.elapsed() + LOCK_MS
-  for (;;) {
-    try {
-      return await db.startTransaction().execute()
-    } catch (error) {
-      if (!isBusy(error) || clock.elapsed() >= until) throw error
-      await clock.sleep(LOCK_PAUSE_MS)
-    }
-  }
-}
-
 function identityOf(file: string): string {
   try {
-    const stats = statSync(file)
+    const stats = lstatSync(file)
     return `${stats.dev}:${stats.ino}`
   } catch (error) {
     throw replaced(file, error)
@@ -128,13 +122,4 @@ function replaced(file: string, cause?: unknown): RegentError {
     hint: 'Restart Regent; what was written since may be lost.',
     cause,
   })
-}
-
-function shut(writer: NodeSqlite, logger: Logger): void {
-  try {
-    writer.raw.exec('pragma wal_checkpoint(truncate)')
-  } catch (error) {
-    logger.warn({ reason: reasonOf(error) }, 'the write-ahead log was not folded in at the end; the next start does it')
-  }
-  writer.close()
 }
