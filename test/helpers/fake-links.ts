@@ -6,6 +6,8 @@ export interface FakeLinks extends Links {
   readonly runs: Map<string, { readonly agentId: string; readonly runId: string }>
   readonly peers: LinkPeer[]
   readonly received: FromRunner[]
+  /** The peer of each sign of life. */
+  readonly heard: LinkPeer[]
   /** Peers that are gone. */
   readonly detached: LinkPeer[]
   /** Runs before a frame counts as taken; may throw. */
@@ -17,6 +19,7 @@ export function createFakeLinks(): FakeLinks {
     runs: new Map(),
     peers: [],
     received: [],
+    heard: [],
     detached: [],
     take: async () => {},
     admit: async (token) => links.runs.get(token),
@@ -27,6 +30,7 @@ export function createFakeLinks(): FakeLinks {
           await links.take(frame)
           links.received.push(frame)
         },
+        heard: () => void links.heard.push(peer),
         detach: () => void links.detached.push(peer),
       }
     },

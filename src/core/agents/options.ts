@@ -1,5 +1,6 @@
 import type { Policy } from '../../contract/policy.ts'
 import type { Ids } from '../../kernel/ids.ts'
+import type { Calendar } from '../../ports/calendar.ts'
 import type { Project } from '../../ports/project.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
@@ -23,6 +24,9 @@ export interface AgentsOptions extends Viewing {
   readonly ids: Ids
   readonly claims: Claims
   readonly wake: (agentId: string) => void
+  /** An agent was created or changed, and stored so. */
+  readonly changed: (agent: AgentRow) => void
+  readonly calendar: Calendar
   /** The name of this Regent among several on one store. */
   readonly node: string
   /** Defaults of the configuration, below what an agent says. */

@@ -1,5 +1,6 @@
 import { RegentError } from '../../kernel/errors.ts'
 import type { Links as LinkDoor, LinkPeer, LinkSession } from '../core.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import type { AnswerOutcome, LinkOptions } from './link-options.ts'
 import { RunnerSession } from './runner-session.ts'
 
@@ -49,6 +50,12 @@ export class Links implements LinkDoor {
       })
     }
     return session.answer(approvalId, confirmed, by, via)
+  }
+
+  /** Asks the runner of this run for a sign of life. */
+  async heartbeat(agentId: string, runId: string, signal: AbortSignal): Promise<Heartbeat> {
+    const session = this.#sessions.get(agentId)
+    return session?.runId === runId ? session.heartbeat(signal) : 'absent'
   }
 
   closeAll(reason: string): void {

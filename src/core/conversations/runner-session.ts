@@ -5,6 +5,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import type { LinkPeer, LinkSession } from '../core.ts'
 import { tell } from '../supervision/situation.ts'
+import { Beats, type Heartbeat } from './heartbeat.ts'
 import type { AnswerOutcome, LinkOptions } from './link-options.ts'
 import { takeRows } from './take-rows.ts'
 
@@ -29,16 +30,28 @@ export class RunnerSession implements LinkSession {
   #delivering = false
   #more = false
   #over = false
+  readonly #beats: Beats
+  #taking = 0
   readonly #answers = new Map<string, { done(outcome: AnswerOutcome): void; lost(): void }>()
 
   constructor(options: LinkOptions, peer: LinkPeer, places: { ready(): void; gone(): void }) {
     this.#options = options
     this.#peer = peer
     this.#places = places
+    this.#beats = new Beats(() => peer.ping())
   }
 
   async receive(frame: FromRunner): Promise<void> {
     if (this.#over) return
+    this.#taking++
+    try {
+      await this.#take(frame)
+    } finally {
+      this.#taking--
+    }
+  }
+
+  async #take(frame: FromRunner): Promise<void> {
     const agent = this.#agent
     if (frame.type === 'hello' && !agent) return this.#hello(frame)
     if (!agent) throw new RegentError('BAD_REQUEST', `the first frame must be hello, not ${frame.type}`)
@@ -71,10 +84,24 @@ export class RunnerSession implements LinkSession {
     }
   }
 
+  get runId(): string {
+    return this.#peer.runId
+  }
+
+  heard(): void {
+    this.#beats.heard()
+  }
+
+  /** Whether the runner gives a sign of life before the signal aborts; a frame that Regent is still taking in is one. */
+  async heartbeat(signal: AbortSignal): Promise<Heartbeat> {
+    return this.#taking > 0 ? 'answered' : this.#beats.ask(signal)
+  }
+
   detach(): void {
     if (this.#over) return
     this.#over = true
     this.#places.gone()
+    this.#beats.lost()
     for (const { lost } of [...this.#answers.values()]) lost()
   }
 

@@ -113,6 +113,9 @@ function serveLink(ws: WebSocket, run: { readonly agentId: string; readonly runI
       close(codes.again, 'you do not read')
       ws.terminate()
     },
+    ping() {
+      if (ws.readyState === ws.OPEN) ws.ping()
+    },
     close: (reason) => close(codes.normal, reason),
   })
   const take = frameQueue(ws, session, limits.queue, (code, reason, error) => {
@@ -122,6 +125,7 @@ function serveLink(ws: WebSocket, run: { readonly agentId: string; readonly runI
   })
   const stopPings = keepAlive(ws, clock, limits)
   ws.on('message', take)
+  for (const sign of ['message', 'ping', 'pong']) ws.on(sign, () => session.heard())
   ws.on('error', (error) => log.warn({ error: withoutSecrets(reasonOf(error)) }, 'a link broke'))
   ws.on('close', () => {
     stopPings()
