@@ -68,7 +68,10 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     const bus = keep(await openBus(config, logger))
     const project = keep(openProject(config, home, secrets, logger))
     await writeSupervisorConf(project.root, home.paths.socket).catch((error: unknown) =>
-      logger.warn({ reason: reasonOf(error) }, 'the project gets no supervisord.conf; call supervisorctl with -s unix://HOME/supervisor.sock'),
+      logger.warn(
+        { reason: reasonOf(error) },
+        'the project gets no supervisord.conf; call supervisorctl with -s unix://HOME/supervisor.sock',
+      ),
     )
     const small = {
       prober: createNetProber(),

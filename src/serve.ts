@@ -5,6 +5,7 @@ import { listen } from './doors/http/listeners.ts'
 import { createHttpServer } from './doors/http/server.ts'
 import { createGate } from './doors/shared/gate.ts'
 import { asHostName } from './doors/shared/hosts.ts'
+import { createSupervisorRpc, type SupervisorRpcDoor } from './doors/supervisor-rpc/server.ts'
 import { createLinkDoor } from './doors/websocket/link.ts'
 import { reasonOf } from './kernel/errors.ts'
 import type { Logger } from './kernel/logger.ts'
@@ -21,18 +22,30 @@ export async function serve(config: Config): Promise<void> {
       address = url
     })
     const { adopted } = await core.recover()
+    const asked = new AbortController()
+    const supervisorRpc = await openSupervisorRpc(composed, () => asked.abort())
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     if (config.orchestratorPort !== 'off')
       logger.info({ port: config.orchestratorPort }, 'the orchestrator API is not there yet: its port stays closed')
     process.stdout.write(`regent ready ${address}\n`)
-    await told(logger)
+    await told(config.stopAgents ? 'Regent stops, and its agents with it' : 'Regent stops; agents live on', logger, asked.signal)
     core.refuse()
+    if (config.stopAgents) await stopAgents(composed)
     await home.removeAddress()
-    await app.close()
+    await Promise.all([app.close(), supervisorRpc.close()])
   } finally {
     await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
   }
+}
+
+/** Doors stay open meanwhile: what agents say last is taken in, and people can watch. */
+async function stopAgents({ core, logger }: Composed): Promise<void> {
+  const left = await core.stopAgents()
+  logger.info(
+    { left },
+    left === 0 ? 'every agent has ended; those that were wanted are started with the next Regent' : 'some agents did not end',
+  )
 }
 
 async function openDoors(config: Config, { core, clock, logger }: Composed, opened: (url: string) => void) {
@@ -52,19 +65,32 @@ async function openDoors(config: Config, { core, clock, logger }: Composed, open
   return app
 }
 
+/** For supervisorctl; without its socket Regent serves all the same. */
+async function openSupervisorRpc({ core, clock, home, log, logger }: Composed, shutdown: () => void): Promise<SupervisorRpcDoor> {
+  const about = { version, pid: process.pid, startedAt: Date.now() }
+  const door = createSupervisorRpc({ core, about, mainLog: log, logger, clock, shutdown })
+  await door.open(home.paths.socket).catch((error: unknown) => logger.warn({ reason: reasonOf(error) }, 'supervisorctl is not served'))
+  return door
+}
+
 /** The address of this machine under which a listener on every address is reached. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, which harms nothing that was accepted. */
-function told(logger: Logger): Promise<void> {
+/** Resolves at the first SIGTERM or SIGINT, or when `asked` is aborted; a second one ends the process at once, which harms nothing that was accepted. */
+function told(words: string, logger: Logger, asked: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false
+    let ending = false
     const stop = (signal: NodeJS.Signals) => {
-      if (asked) process.exit(1)
-      asked = true
-      logger.info({ signal }, 'Regent stops; agents live on')
+      if (ending) process.exit(1)
+      ending = true
+      logger.info({ signal }, words)
       resolve()
     }
+    asked.addEventListener('abort', () => {
+      if (!ending) logger.info({ by: 'supervisorctl' }, words)
+      ending = true
+      resolve()
+    })
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', stop)

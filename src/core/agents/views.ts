@@ -1,12 +1,10 @@
 import type { AgentDetail, AgentView, Condition, Resources } from '../../contract/agents.ts'
+import { programName } from '../../contract/program.ts'
 import { type Health, liveStates } from '../../contract/states.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { AgentRow, LifeRow, RunRow, Tables, UsageRow } from '../../ports/store.ts'
 import type { Presence } from '../supervision/presence.ts'
 import { masked } from './hidden.ts'
-
-/** The name that supervisorctl knows an agent by (000's program name). Computed, never parsed back. */
-const programName = (agent: Pick<AgentRow, 'owner' | 'name'>): string => `${agent.owner}_${agent.name}_agent`
 
 export interface Viewing {
   readonly clock: Clock

@@ -19,12 +19,12 @@ export function supervisorIni({ agentId, owner, name, argv, directory, logFile, 
     `; agent ${agentId}`,
     `[program:${owner}_${name}_agent]`,
     `command=${doubled(argv.map(quoteArgument).join(' '))}`,
-    `directory=${doubled(plain(directory))}`,
+    `directory=${iniValue(directory)}`,
     'autostart=false',
     'autorestart=true',
-    `stdout_logfile=${doubled(plain(logFile))}`,
+    `stdout_logfile=${iniValue(logFile)}`,
     'redirect_stderr=true',
-    `user=${doubled(plain(user))}`,
+    `user=${iniValue(user)}`,
     '',
   ].join('\n')
 }
@@ -47,6 +47,9 @@ function plain(value: string): string {
   if (/^\s|\s$|\s[;#]/.test(value)) throw unwritable(value)
   return value
 }
+
+/** A value that stands unquoted, with supervisord's expansions switched off. Throws INVALID. */
+export const iniValue = (value: string): string => doubled(plain(value))
 
 function refuseControls(value: string): void {
   for (const character of value) if (character < ' ' || character === '\x7f') throw unwritable(value)
