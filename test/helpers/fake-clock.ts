@@ -41,11 +41,16 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const end = this.#elapsed + ms
     for (let next = this.#due(end); next; next = this.#due(end)) {
-      this.#move(next.at)
+      this.#move(Math.max(next.at, this.#elapsed))
       this.#timers = this.#timers.filter((one) => one !== next)
       next.work()
     }
     this.#move(end)
+  }
+
+  /** Time goes on and no timer runs, as when the process does not; those that fell due run with the next `advance`. */
+  stall(ms: number): void {
+    this.#move(this.#elapsed + ms)
   }
 
   /** Only the wall clock jumps, as when somebody sets it. */

@@ -1,17 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { z } from 'zod'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
-import { type Policy, policy } from '../../src/contract/policy.ts'
+import type { EventType } from '../../src/contract/events.ts'
+import { policy, type policyInput } from '../../src/contract/policy.ts'
 import type { RunState } from '../../src/contract/states.ts'
+import type { Heartbeat } from '../../src/core/conversations/heartbeat.ts'
+import type { Handling } from '../../src/core/handling.ts'
 import { lifeOperations } from '../../src/core/supervision/life-operations.ts'
 import { Observed } from '../../src/core/supervision/observed.ts'
 import { Presence } from '../../src/core/supervision/presence.ts'
 import { createSupervisor, type Supervisor } from '../../src/core/supervision/supervisor.ts'
+import { createWatching, type Watching } from '../../src/core/supervision/watching.ts'
 import { randomIds } from '../../src/kernel/ids.ts'
+import type { JsonObject } from '../../src/kernel/json.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { LifeRow, Store } from '../../src/ports/store.ts'
 import { FakeClock } from './fake-clock.ts'
+import { FakeProber } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
@@ -21,8 +28,12 @@ import { until } from './until.ts'
 export class Supervised {
   readonly clock = new FakeClock()
   readonly runtime = new FakeRuntime(this.clock)
-  readonly observed = new Observed()
+  observed!: Observed
+  readonly prober = new FakeProber()
+  /** What a runner says when it is asked for a sign of life. */
+  heartbeat: (signal: AbortSignal) => Promise<Heartbeat> = async () => 'absent'
   readonly store: Store
+  watching!: Watching
   supervisor: Supervisor
   readonly #perSecond: number
 
@@ -36,6 +47,7 @@ export class Supervised {
     const store = await openSqliteStore({ file: join(temporaryFolder(), 'regent.db'), logger: silentLogger, clock: new FakeClock() })
     const supervised = new Supervised(store, restartsPerSecond)
     onTestFinished(async () => {
+      supervised.watching.close()
       supervised.supervisor.close()
       await store.close()
     })
@@ -43,7 +55,19 @@ export class Supervised {
   }
 
   #supervise(): Supervisor {
+    this.observed = new Observed()
+    this.watching = createWatching({
+      store: this.store,
+      clock: this.clock,
+      logger: silentLogger,
+      random: () => 0.5,
+      prober: this.prober,
+      observed: this.observed,
+      links: () => ({ heartbeat: (_agentId, _runId, signal) => this.heartbeat(signal) }),
+      supervisor: () => this.supervisor,
+    })
     return createSupervisor({
+      watchers: this.watching.watchers,
       store: this.store,
       runtime: this.runtime,
       project: new FakeProject(),
@@ -60,20 +84,21 @@ export class Supervised {
 
   /** As after `kill -9` of Regent: everything in memory is gone, store and runs are there. */
   async reborn(): Promise<void> {
+    this.watching.close()
     this.supervisor.close()
     this.supervisor = this.#supervise()
     await this.supervisor.recover()
   }
 
-  async agent(given: Partial<Policy> = {}): Promise<string> {
+  async agent(given: z.input<typeof policyInput> = {}, kind: 'command' | 'team' = 'command', called?: string): Promise<string> {
     const id = randomUUID()
     const at = this.clock.now()
     await this.store.transaction(async (tables) => {
       await tables.agents.insert({
         id,
         owner: 'alice',
-        name: `a${id.slice(0, 8)}`,
-        kind: 'command',
+        name: called ?? `a${id.slice(0, 8)}`,
+        kind,
         runtime: 'process',
         node: 'local',
         epoch: 0,
@@ -107,7 +132,24 @@ export class Supervised {
 
   /** One of the life operations, as an admin asks it. */
   ask(what: 'start' | 'stop' | 'restart' | 'delete', agent: string, wait = false): Promise<object> {
-    const handlers = lifeOperations({
+    return this.#life[`agents.${what}`]({ agent, wait }, this.#handling)
+  }
+
+  async stopAll(agents?: string[], wait = true): Promise<{ agents: { name: string; state: string }[] }> {
+    return this.#life['agents.stop_all']({ agents, wait }, this.#handling)
+  }
+
+  get #handling(): Handling {
+    return {
+      caller: { user: 'root', role: 'admin', via: 'test' },
+      signal: new AbortController().signal,
+      given: {},
+      accept: (work) => this.store.transaction(work),
+    }
+  }
+
+  get #life() {
+    return lifeOperations({
       store: this.store,
       runtime: this.runtime,
       project: new FakeProject(),
@@ -119,15 +161,6 @@ export class Supervised {
       resourcesOf: () => null,
       schedulesOf: () => [],
     })
-    return handlers[`agents.${what}`](
-      { agent, wait },
-      {
-        caller: { user: 'root', role: 'admin', via: 'test' },
-        signal: new AbortController().signal,
-        given: {},
-        accept: (work) => this.store.transaction(work),
-      },
-    )
   }
 
   async life(agent: string): Promise<LifeRow> {
@@ -139,6 +172,20 @@ export class Supervised {
   async reaches(agent: string, state: RunState): Promise<LifeRow> {
     await until(async () => (await this.life(agent)).state === state, `${state}, it is ${(await this.life(agent)).state}`, 5000)
     return this.life(agent)
+  }
+
+  /** Time passes in small steps, with a turn of the event loop for what each of them began. */
+  async passes(seconds: number): Promise<void> {
+    for (let left = seconds * 1000; left > 0; left -= 100) {
+      this.clock.advance(Math.min(100, left))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Its events of a type, in order. */
+  async events(agent: string, type: EventType): Promise<readonly JsonObject[]> {
+    const events = await this.store.read.events.list({ after: 0, limit: 500, agentId: agent, types: [type] })
+    return events.map(({ data }) => data)
   }
 
   /** The types of its events, in order. */

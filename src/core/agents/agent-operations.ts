@@ -4,7 +4,10 @@ import type { Caller } from '../../contract/tokens.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { AgentRow, Tables } from '../../ports/store.ts'
 import type { Handlers, Handling } from '../handling.ts'
+import { checkDependencies } from '../supervision/dependencies.ts'
+import { wantDependencies } from '../supervision/intents.ts'
 import { tell } from '../supervision/situation.ts'
+import { checkPolicy } from './check-policy.ts'
 import { checkDefinition, definitionOf, fingerprint, patched, policyOf } from './definitions.ts'
 import { findAgent, mayTouch, notFound } from './find.ts'
 import { hide } from './hidden.ts'
@@ -90,6 +93,7 @@ async function createAgent(
     createdAt: at,
     updatedAt: at,
   }
+  checkPolicy(row.kind, row.policy, options.calendar)
   const taken = await store.read.agents.find(row.owner, row.name)
   const file = taken ? null : await writeFiles(options, row, hidden.secrets)
   const undo = async () => {
@@ -98,12 +102,15 @@ async function createAgent(
     await secrets.remove(row.id)
   }
   let accepted: { id: string }
+  let needed: readonly string[] = []
   try {
     accepted = await handling.accept(async (tables) => {
       await refuseTooMany(tables, row.owner, handling.caller, caps.perUser)
       // Its files were not written, though whoever had the name may be gone by now.
       if (taken) throw nameTaken(row)
+      await checkDependencies(tables, row)
       await insertAgent(tables, { ...row, file }, start, handling.caller.user)
+      if (start) needed = await wantDependencies(tables, row, { actor: handling.caller.user, at }, options)
       return { id: row.id }
     })
   } catch (error) {
@@ -114,7 +121,8 @@ async function createAgent(
   const stored = await store.read.agents.get(accepted.id)
   if (!stored) throw notFound(`${row.owner}/${row.name}`)
   options.claims.add(stored)
-  if (start) options.wake(stored.id)
+  options.changed(stored)
+  for (const id of [stored.id, ...needed]) options.wake(id)
   return show(options, stored)
 }
 
@@ -179,6 +187,7 @@ async function changeAgent(
       hint: 'read it again, then change it',
     })
   const given = change(before)
+  checkPolicy(before.kind, given.policy, options.calendar)
   const kept = await secrets.get(id)
   const hidden = hide(checkDefinition(before.kind, given.definition), kept)
   const next = { definition: hidden.definition, policy: given.policy, limits: given.limits }
@@ -190,6 +199,8 @@ async function changeAgent(
   const after: AgentRow = { ...before, ...next, revision: before.revision + 1, updatedAt: clock.now() }
   const stored = await storeChange(options, { row: before, secrets: kept }, { row: after, secrets: hidden.secrets }, handling)
   options.claims.add(stored)
+  options.changed(stored)
+  options.wake(id)
   return { detail: await show(options, stored), changed: true }
 }
 
@@ -222,6 +233,7 @@ async function storeChange({ store, ids, project, secrets, claims }: AgentsOptio
     accepted = await handling.accept(async (tables) => {
       const now = await tables.agents.get(id)
       if (!now || now.deleting) throw notFound(id)
+      await checkDependencies(tables, after.row)
       await tables.agents.update(id, { definition, policy, limits, revision, updatedAt })
       if (claims.moves(before.row, after.row)) await tables.cursors.set(claimCursor(id), updatedAt)
       await tell(tables, after.row, 'agent.updated', updatedAt, handling.caller.user, { revision })

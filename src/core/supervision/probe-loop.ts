@@ -70,7 +70,7 @@ export class ProbeLoop {
     if (outcome) this.#take(outcome)
     this.#untold = outcome ? 0 : this.#untold + 1
     this.#looks++
-    if (!this.#closed) this.#next(this.#gap(outcome !== undefined) - (clock.elapsed() - begun))
+    if (!this.#closed) this.#next(outcome ? this.#gap() - (clock.elapsed() - begun) : this.#soon())
   }
 
   /** Within the time limit, and nothing where Regent itself stood still meanwhile: what it missed then says nothing of the agent. */
@@ -95,11 +95,13 @@ export class ProbeLoop {
   }
 
   /** Evens out, over the first rounds, what was started at once. */
-  #gap(told: boolean): number {
+  #gap(): number {
     const { timing, random } = this.#options
-    const interval = timing.interval * 1000
-    if (!told) return Math.min(interval, SOON_MS * 2 ** Math.min(this.#untold - 1, 10))
-    return interval * (this.#looks === 1 ? 0.5 + random() / 2 : 0.95 + random() / 10)
+    return timing.interval * 1000 * (this.#looks === 1 ? 0.5 + random() / 2 : 0.95 + random() / 10)
+  }
+
+  #soon(): number {
+    return Math.min(this.#options.timing.interval * 1000, SOON_MS * 2 ** Math.min(this.#untold - 1, 10))
   }
 
   #take({ ok, message }: ProbeOutcome): void {
