@@ -1,6 +1,17 @@
 import type { LinkInfo } from '../../src/contract/link.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
-import type { ExecOutcome, Exit, Run, RunHandle, RunSpec, Runtime, RunUsage, StopOutcome } from '../../src/ports/runtime.ts'
+import type {
+  ExecOutcome,
+  Exit,
+  LogLine,
+  LogQuery,
+  Run,
+  RunHandle,
+  RunSpec,
+  Runtime,
+  RunUsage,
+  StopOutcome,
+} from '../../src/ports/runtime.ts'
 
 /** A run that ends when the test says so. */
 export class FakeRun implements Run {
@@ -15,9 +26,16 @@ export class FakeRun implements Run {
   over: Exit | undefined
   /** undefined: it ends at once when it is stopped. */
   holdStop = false
+  /** It ignores the stop signal: its stop takes the whole grace. */
+  fights = false
+  /** When it was told to stop, elapsed ms of the clock. */
+  stoppedAt: number | undefined
+  readonly #clock: Clock
 
-  constructor(spec: RunSpec, pid: number, startedAt: number) {
+  constructor(spec: RunSpec, pid: number, clock: Clock) {
     this.spec = spec
+    this.#clock = clock
+    const startedAt = clock.now()
     this.pid = pid
     this.startedAt = startedAt
     this.handle = { runtime: 'process', runId: spec.runId, version: 1, state: {} }
@@ -35,13 +53,22 @@ export class FakeRun implements Run {
     this.links.push(link)
   }
 
-  async signal(): Promise<boolean> {
-    return this.over === undefined
+  /** What it was sent, and whether it is still the process on record. */
+  readonly signals: NodeJS.Signals[] = []
+  isOnRecord = true
+
+  async signal(name: NodeJS.Signals): Promise<boolean> {
+    if (this.over !== undefined || !this.isOnRecord) return false
+    this.signals.push(name)
+    return true
   }
 
-  async stop(): Promise<StopOutcome> {
+  async stop({ graceMs }: { graceMs: number }): Promise<StopOutcome> {
     this.stops++
-    if (!this.holdStop) this.end({ kind: 'signalled', signal: 'SIGTERM', code: 143, at: this.startedAt })
+    this.stoppedAt ??= this.#clock.elapsed()
+    const killed = { kind: 'signalled', signal: 'SIGKILL', code: 137, at: this.startedAt } as const
+    if (this.fights) this.#clock.after(graceMs, () => this.end(killed))
+    else if (!this.holdStop) this.end({ kind: 'signalled', signal: 'SIGTERM', code: 143, at: this.startedAt })
     return { exit: await this.exited, survivors: [] }
   }
 
@@ -87,7 +114,7 @@ export class FakeRuntime implements Runtime {
     if (this.failure) throw this.failure
     const known = this.runs.find((run) => run.handle.runId === spec.runId)
     if (known) return known
-    const run = new FakeRun(spec, 1000 + this.runs.length, this.#clock.now())
+    const run = new FakeRun(spec, 1000 + this.runs.length, this.#clock)
     this.runs.push(run)
     return run
   }
@@ -123,9 +150,68 @@ export class FakeRuntime implements Runtime {
     return this.taken
   }
 
-  async clearLogs(): Promise<void> {}
+  /** What agents printed, by agent id; in order. */
+  readonly printed = new Map<string, LogLine[]>()
+  #printing = new Set<() => void>()
+  /** Readers of logs that are open now, and lines that were read. */
+  readers = 0
+  linesRead = 0
 
-  async *logs() {}
+  /** As when an agent prints; `at` defaults to now. */
+  print(agentId: string, text: string, line: Partial<LogLine> = {}): void {
+    const lines = this.printed.get(agentId) ?? []
+    this.printed.set(agentId, [...lines, { runId: 'run', stream: 'stdout', at: this.#clock.now(), text, ...line }])
+    for (const wake of [...this.#printing]) wake()
+  }
+
+  async clearLogs(agentId: string): Promise<void> {
+    this.printed.set(agentId, [])
+  }
+
+  async *logs(agentId: string, { tail, follow, since, stream, contains }: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
+    const wanted = (line: LogLine) =>
+      (since === undefined || line.at === null || line.at >= since) &&
+      (stream === undefined || line.stream === stream) &&
+      (contains === undefined || line.text.includes(contains))
+    const now = this.printed.get(agentId)
+    if (!now) return
+    let at = now.length
+    this.readers++
+    try {
+      const kept = now.filter(wanted)
+      for (const line of tail === undefined ? kept : kept.slice(Math.max(0, kept.length - tail))) {
+        if (signal?.aborted) return
+        this.linesRead++
+        yield line
+      }
+      while (follow && !signal?.aborted) {
+        const lines = this.printed.get(agentId) ?? []
+        const line = lines[at]
+        if (!line) await this.#nextPrint(signal)
+        else {
+          at++
+          if (!wanted(line)) continue
+          this.linesRead++
+          yield line
+        }
+      }
+    } finally {
+      this.readers--
+    }
+  }
+
+  #nextPrint(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#printing.delete(done)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#printing.add(done)
+      signal?.addEventListener('abort', done, { once: true })
+      if (signal?.aborted) done()
+    })
+  }
 
   logFile(): null {
     return null
@@ -133,6 +219,13 @@ export class FakeRuntime implements Runtime {
 
   async forget(): Promise<void> {}
   async close(): Promise<void> {}
+
+  /** The live run of an agent. */
+  of(agentId: string): FakeRun {
+    const run = this.runs.findLast(({ spec, over }) => spec.agentId === agentId && over === undefined)
+    if (!run) throw new Error('it has no live run')
+    return run
+  }
 
   get last(): FakeRun {
     const run = this.runs.at(-1)
