@@ -9,7 +9,9 @@ const moment = z
   .describe('epoch ms, an ISO 8601 time, or a duration ago such as 10m')
 
 const logQuery = {
-  tail: count(0, 1_000_000).default(100).describe('the last lines of what remains after the other conditions'),
+  tail: count(0, 1_000_000)
+    .optional()
+    .describe('the last lines of each agent that the other conditions leave; default 100, with since all of them'),
   follow: flag.default(false),
   since: moment.optional().describe('only what was printed from then on'),
   stream: z.enum(['stdout', 'stderr']).optional(),

@@ -33,13 +33,14 @@ import { lifeOperations } from './supervision/life-operations.ts'
 import { logStreams } from './supervision/log-streams.ts'
 import { Observed } from './supervision/observed.ts'
 import { Presence } from './supervision/presence.ts'
+import { processOperations } from './supervision/process-operations.ts'
 import { lookingFirst, Resources } from './supervision/resources.ts'
 import { createSupervisor } from './supervision/supervisor.ts'
 import { createWatching } from './supervision/watching.ts'
 import { backupOperations } from './system/backup.ts'
 import { Checks } from './system/checks.ts'
 import { Metrics } from './system/metrics.ts'
-import { missingHandlers, missingStreams } from './system/not-yet.ts'
+import { missingHandlers } from './system/not-yet.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
 
@@ -80,6 +81,11 @@ export interface RunningCore extends Core {
   recover(): Promise<{ adopted: number }>
   /** From now on nothing new is accepted; what is under way goes on. */
   refuse(): void
+  /**
+   * Ends every agent, in the order of their dependencies and within the longest grace; what is wanted stays wanted, for the next Regent.
+   * Resolves with how many still live.
+   */
+  stopAgents(): Promise<number>
   /** Ends the work of Regent, no run of an agent. */
   close(): Promise<void>
 }
@@ -122,6 +128,7 @@ export function createCore(options: CoreOptions): RunningCore {
     refuse() {
       closing = true
     },
+    stopAgents: () => supervisor.haltAll(),
     async close() {
       closing = true
       stopKeeping()
@@ -182,11 +189,19 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
   const shared = { ...options, ...parts }
   const wake = (agentId: string) => parts.supervisor.wake(agentId)
   const changed = (agent: AgentRow) => parts.watching.update(agent)
-  const agents = { ...shared, wake, changed, claims: parts.channels, defaults: options.policyDefaults, caps: { perUser: options.agentsPerUser } }
+  const agents = {
+    ...shared,
+    wake,
+    changed,
+    claims: parts.channels,
+    defaults: options.policyDefaults,
+    caps: { perUser: options.agentsPerUser },
+  }
   return {
     handlers: {
       ...lookingFirst(agentOperations(agents), parts.resources),
       ...lifeOperations(shared),
+      ...processOperations(shared),
       ...messageOperations(shared),
       ...eventOperations(shared),
       ...approvalOperations(shared),
@@ -196,7 +211,7 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...backupOperations(options),
       ...missingHandlers,
     },
-    streams: { ...missingStreams, ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
+    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
   }
 }
 

@@ -20,6 +20,9 @@ export interface NativeApiOptions {
 /** What counts against a caller's limit of creates. */
 const creating = new Set(['agents.create', 'agents.apply', 'tokens.create'])
 
+/** Streams that end by themselves unless they are followed. */
+const mayEnd = new Set(['agents.logs', 'logs.stream'])
+
 /** Every operation of the table at its address. The core validates; this only puts an input together from path, query and body. */
 export function nativeApi(app: FastifyInstance, options: NativeApiOptions): void {
   for (const operation of operationList) {
@@ -50,7 +53,7 @@ function streamed(operation: OperationShape, { core, shutdown, limits, logger }:
     const input = inputOf(request)
     const last = request.headers['last-event-id']
     if (operation.name === 'events.stream' && last !== undefined && last !== '') input.after = String(last)
-    const follows = operation.name !== 'agents.logs' || input.follow === 'true' || input.follow === '1'
+    const follows = !mayEnd.has(operation.name) || input.follow === 'true' || input.follow === '1'
     await sendStream({
       request,
       reply,
