@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
 import { createCronCalendar } from './adapters/calendar/cron-calendar.ts'
 import { createArchive } from './adapters/home/archive.ts'
 import type { Restored } from './adapters/home/archive-restore.ts'
+import { Ballast } from './adapters/home/ballast.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
 import { type LogFile, openLogFile } from './adapters/home/log-file.ts'
 import { createSelf } from './adapters/home/self.ts'
@@ -63,7 +63,8 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     const secrets = await createFileSecrets({ dir: home.paths.secrets })
     const log = keep(openLogFile(join(home.dir, 'regent.log')))
     const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets, log)
-    const store = keep(await openStore(config, logger))
+    const ballast = keep(new Ballast({ dir: home.dir, clock: systemClock, logger }))
+    const store = keep(await openStore(config, logger, ballast))
     const runtime = keep(await openRuntime(config, home, logger))
     const bus = keep(await openBus(config, logger))
     const project = keep(openProject(config, home, secrets, logger))
@@ -80,7 +81,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
       self: keep(createSelf(systemClock)),
     }
     const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
-    const core = keep(createCore({ ...adapters, ...settingsOf(config, home) }))
+    const core = keep(createCore({ ...adapters, ...settingsOf(config, home, ballast) }))
     return { core, clock: systemClock, logger, home, log, close: closeAll }
   } catch (error) {
     await closeAll()
@@ -91,6 +92,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
 function settingsOf(
   config: Config,
   home: Home,
+  ballast: Ballast,
 ): Omit<
   CoreOptions,
   'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl' | 'prober' | 'calendar' | 'archive' | 'self'
@@ -107,7 +109,8 @@ function settingsOf(
     restartsPerSecond: config.agents.restartsPerSecond,
     agentsPerUser: config.agents.perUser,
     eventsKept: config.events.keep,
-    moreChecks: async () => [await diskCheck(home.dir), modelCheck(config)],
+    shortage: () => ballast.shortage(),
+    moreChecks: async () => [ballast.check(), modelCheck(config)],
   }
 }
 
@@ -159,10 +162,10 @@ function databaseOf(config: Config): string {
   return config.databaseUrl.slice('sqlite:'.length)
 }
 
-async function openStore(config: Config, logger: Logger): Promise<Store> {
+async function openStore(config: Config, logger: Logger, ballast?: Ballast): Promise<Store> {
   const file = databaseOf(config)
   const { openSqliteStore } = await import('./adapters/stores/sqlite/sqlite-store.ts')
-  return openSqliteStore({ file, logger, clock: systemClock })
+  return openSqliteStore({ file, logger, clock: systemClock, ...(ballast && { makeRoom: () => ballast.release() }) })
 }
 
 async function openRuntime(config: Config, home: Home, logger: Logger): Promise<Runtime> {
@@ -177,17 +180,6 @@ async function openBus(config: Config, logger: Logger): Promise<Bus> {
     })
   const { createMemoryBus } = await import('./adapters/buses/memory/memory-bus.ts')
   return createMemoryBus({ clock: systemClock, logger })
-}
-
-const LEAST_FREE = 256 * 1024 * 1024
-
-async function diskCheck(dir: string): Promise<Check> {
-  const { bavail, blocks, bsize } = await statfs(dir)
-  const free = bavail * bsize
-  const share = blocks === 0 ? 1 : bavail / blocks
-  const ok = free >= LEAST_FREE && share >= 0.05
-  const told = `${Math.round(free / 1024 / 1024)} MiB free where home is`
-  return { name: 'disk', ok, message: ok ? told : `${told}: make room, or no new work can be stored`, required: free < LEAST_FREE / 16 }
 }
 
 function modelCheck({ models }: Config): Check {

@@ -1,7 +1,7 @@
 import type { Policy } from '../contract/policy.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { reasonOf } from '../kernel/errors.ts'
+import { type RegentError, reasonOf } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Archive } from '../ports/archive.ts'
@@ -72,6 +72,8 @@ export interface CoreOptions {
   /** Events that are kept for replay. */
   readonly eventsKept: number
   readonly moreChecks: () => Promise<readonly Check[]>
+  /** Why there is no room for new work, where there is none. */
+  readonly shortage?: () => RegentError | undefined
 }
 
 export interface RunningCore extends Core {
@@ -107,7 +109,13 @@ export function createCore(options: CoreOptions): RunningCore {
     stopKeeping = clock.after(HOUSEKEEPING_MS, housekeeping)
   }
   return {
-    ...createDispatch({ store, clock, ...operationsOf(options, parts), closing: () => closing }),
+    ...createDispatch({
+      store,
+      clock,
+      ...operationsOf(options, parts),
+      closing: () => closing,
+      shortage: options.shortage ?? (() => undefined),
+    }),
     identity: createIdentity({ ...options, revocations: parts.revocations }),
     links,
     metrics: (caller) => metrics.read(caller),

@@ -15,7 +15,22 @@ export interface Dispatching {
   readonly streams: Streams
   /** True once no new work may begin. */
   readonly closing: () => boolean
+  /** Why there is no room for new work, where there is none. */
+  readonly shortage: () => RegentError | undefined
 }
+
+/** What ends or frees something is done on a full disk too. */
+const evenWhenFull: readonly string[] = [
+  'agents.stop',
+  'agents.stop_all',
+  'agents.signal',
+  'agents.delete',
+  'agents.clear_logs',
+  'approvals.approve',
+  'approvals.reject',
+  'tokens.revoke',
+  'system.backup',
+]
 
 /** The one way in: finds the operation, validates the input, checks the role, and hands it to its handler. */
 export function createDispatch(options: Dispatching): { call: Call; open: OpenStream } {
@@ -50,6 +65,8 @@ function admit(
     throw new RegentError('FORBIDDEN', `${name} needs the role ${operation.role}; ${caller.user} has ${caller.role}`)
   if (options.closing() && operation.effect !== 'read')
     throw new RegentError('UNAVAILABLE', 'Regent is shutting down', { retryAfter: 5, hint: 'try again once it runs again' })
+  const shortage = operation.effect === 'read' || evenWhenFull.includes(operation.name) ? undefined : options.shortage()
+  if (shortage) throw shortage
   if (operation.effect !== 'read') checkJson(input)
   const parsed = operation.input.safeParse(input)
   if (!parsed.success) throw invalid(parsed.error)

@@ -3,11 +3,12 @@ import { isAbsolute, join } from 'node:path'
 import { RegentError } from '../../kernel/errors.ts'
 import { newSecret } from '../../kernel/ids.ts'
 import { type Address, removeAddress, writeAddress } from './address.ts'
+import { dropBallast } from './ballast.ts'
 import { takeLock } from './lock.ts'
 import { ownFolder, readPrivate, writePrivate } from './private-files.ts'
 
 const KEY_BYTES = 32
-const knownFiles = ['regent.db', 'lock', 'lock.json', 'token', 'key', 'server.json', 'runs', 'agents', 'secrets']
+const knownFiles = ['regent.db', 'lock', 'lock.json', 'token', 'key', 'server.json', 'runs', 'agents', 'secrets', 'ballast']
 
 /** The folder where all of a Regent's data is; held by this process alone until it is closed. */
 export interface Home {
@@ -41,7 +42,7 @@ export type { Address } from './address.ts'
 export async function openHome({ dir }: { readonly dir: string }): Promise<Home> {
   if (!isAbsolute(dir)) throw new RegentError('INVALID', `the home must be an absolute path: ${dir}`)
   ownFolder(dir, knownFiles)
-  const lock = takeLock(dir)
+  const lock = lockWithRoom(dir)
   try {
     const paths = {
       database: join(dir, 'regent.db'),
@@ -60,6 +61,16 @@ export async function openHome({ dir }: { readonly dir: string }): Promise<Home>
   } catch (error) {
     lock.release()
     throw error
+  }
+}
+
+/** On a full disk what is held back makes room for it. */
+function lockWithRoom(dir: string): { release(): void } {
+  try {
+    return takeLock(dir)
+  } catch (error) {
+    if (!(error instanceof RegentError) || error.code !== 'NO_SPACE' || !dropBallast(dir)) throw error
+    return takeLock(dir)
   }
 }
 
