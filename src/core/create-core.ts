@@ -25,6 +25,7 @@ import { Deltas } from './events/deltas.ts'
 import { eventOperations, eventStreams } from './events/event-operations.ts'
 import { Journal } from './events/journal.ts'
 import { Outbox } from './events/outbox.ts'
+import { timelineOperations } from './events/timeline-operations.ts'
 import type { Handlers, Streams } from './handling.ts'
 import { Revocations } from './identity/revocations.ts'
 import { RunTokens } from './identity/run-tokens.ts'
@@ -40,7 +41,6 @@ import { createWatching } from './supervision/watching.ts'
 import { backupOperations } from './system/backup.ts'
 import { Checks } from './system/checks.ts'
 import { Metrics } from './system/metrics.ts'
-import { missingHandlers } from './system/not-yet.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
 
@@ -217,7 +217,7 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...busOperations(options),
       ...statusOperations({ ...shared, checks: () => parts.checks.read() }),
       ...backupOperations(options),
-      ...missingHandlers,
+      ...timelineOperations(shared),
     },
     streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
   }
