@@ -17,6 +17,7 @@ export interface VerbModule {
 
 const life = async (): Promise<typeof import('./verbs/life.ts')> => import('./verbs/life.ts')
 const answer = async (): Promise<typeof import('./verbs/approvals.ts')> => import('./verbs/approvals.ts')
+const signal = async (): Promise<typeof import('./verbs/signal.ts')> => import('./verbs/signal.ts')
 
 const AGENTS = 'Agents:'
 const TALK = 'Messages and approvals:'
@@ -27,6 +28,12 @@ export const verbs: readonly Verb[] = [
   { name: 'serve', group: REGENT, summary: 'run Regent here until it is told to stop', load: () => import('./verbs/serve.ts') },
   { name: 'create', group: AGENTS, summary: 'create agents from a JSON or YAML file', load: () => import('./verbs/create.ts') },
   { name: 'apply', group: AGENTS, summary: 'create agents, or change them to what a file says', load: () => import('./verbs/apply.ts') },
+  {
+    name: 'import',
+    group: AGENTS,
+    summary: 'take over the programs of supervisord, pm2 or process-compose',
+    load: () => import('./verbs/import.ts'),
+  },
   { name: 'run', group: AGENTS, summary: 'keep any program running as an agent', load: () => import('./verbs/run.ts') },
   { name: 'ps', aliases: ['ls', 'list', 'status'], group: AGENTS, summary: 'list agents', load: () => import('./verbs/ps.ts') },
   { name: 'show', aliases: ['describe'], group: AGENTS, summary: 'tell all about an agent', load: () => import('./verbs/show.ts') },
@@ -45,6 +52,12 @@ export const verbs: readonly Verb[] = [
     summary: 'stop agents and remove them',
     load: async () => ({ configure: (await life()).configureRemove }),
   },
+  {
+    name: 'signal',
+    group: AGENTS,
+    summary: 'send a signal to agents',
+    load: async () => ({ configure: (await signal()).configureSignal }),
+  },
   { name: 'send', group: TALK, summary: 'send a message to an agent', load: () => import('./verbs/send.ts') },
   { name: 'chat', group: TALK, summary: 'talk with an agent', load: () => import('./verbs/chat.ts') },
   {
@@ -62,7 +75,20 @@ export const verbs: readonly Verb[] = [
   },
   { name: 'approve', group: TALK, summary: 'let a tool call run', load: async () => ({ configure: (await answer()).configureApprove }) },
   { name: 'reject', group: TALK, summary: 'refuse a tool call', load: async () => ({ configure: (await answer()).configureReject }) },
+  {
+    name: 'top',
+    aliases: ['monit', 'stats'],
+    group: SEE,
+    summary: 'show what agents take, again each second',
+    load: () => import('./verbs/top.ts'),
+  },
   { name: 'logs', group: SEE, summary: 'show what agents print', load: () => import('./verbs/logs.ts') },
+  {
+    name: 'clear-logs',
+    group: SEE,
+    summary: 'forget what agents printed',
+    load: async () => ({ configure: (await signal()).configureClearLogs }),
+  },
   { name: 'events', group: SEE, summary: 'show what happened', load: () => import('./verbs/events.ts') },
   { name: 'doctor', group: REGENT, summary: 'find out what is missing here', load: () => import('./verbs/doctor.ts') },
   { name: 'config', group: REGENT, summary: 'check and show the configuration', load: () => import('./verbs/config.ts') },

@@ -6,51 +6,126 @@ import { fakeRegent } from '../../helpers/run-cli.ts'
 import { until } from '../../helpers/until.ts'
 import { agentView, eventView, systemStatus } from '../../helpers/views.ts'
 
-async function* lines(agent: string, ...texts: string[]) {
-  for (const text of texts) yield { data: { run_id: 'r', stream: 'stdout', at: 1_700_000_000_000, text: `${agent} ${text}` } }
+const line = (text: string, given: object = {}) => ({
+  data: { agent: 'alice/news', agent_id: 'id-news', run_id: 'r', stream: 'stdout', at: 1_700_000_000_000, text, ...given },
+})
+const second = { agent: 'alice/second', agent_id: 'id-second' }
+
+async function* lines(...all: ReturnType<typeof line>[]) {
+  yield* all
 }
 
-describe('regent logs', () => {
-  it('prints lines as they are, the last 100 by default', async () => {
-    const regent = await fakeRegent({ 'agents.logs': () => lines('news', 'one', '\x1b[31mtwo') })
-    expect(await regent.run(['logs', 'news'])).toEqual({ code: 0, stdout: 'news one\nnews \x1b[31mtwo\n', stderr: '' })
-    expect(regent.api.requests[0]?.input).toEqual({ agent: 'news', tail: '100', follow: 'false' })
-  })
+const fleet = () => ({ agents: [agentView({ id: 'id-news' }), agentView({ id: 'id-second', name: 'second' })], next_cursor: null })
 
-  it('puts the name before the lines of several', async () => {
-    const regent = await fakeRegent({
-      'agents.list': () => ({ agents: [agentView(), agentView({ id: 'other', name: 'second' })], next_cursor: null }),
-      'agents.logs': ({ agent }) => lines(String(agent).slice(0, 5), 'line'),
-    })
-    const { stdout } = await regent.run(['logs', '*', '-n', '5', '-t'])
-    expect(stdout.split('\n').sort()).toEqual([
-      '',
-      'alice/news   | 2023-11-14 22:13:20 3f2c1 line',
-      'alice/second | 2023-11-14 22:13:20 other line',
+describe('regent logs', () => {
+  it('prints lines as they are', async () => {
+    const regent = await fakeRegent({ 'logs.stream': () => lines(line('one'), line('\x1b[31mtwo')) })
+    expect(await regent.run(['logs', 'news'])).toEqual({ code: 0, stdout: 'one\n\x1b[31mtwo\n', stderr: '' })
+    await regent.run(['logs', 'news', '--since', '10m', '--stream', 'stderr', '-n', '7'])
+    expect(regent.api.requests.map(({ input }) => input)).toEqual([
+      { agents: 'news' },
+      { agents: 'news', since: '10m', stream: 'stderr', tail: '7' },
     ])
   })
 
+  it('puts the name before the lines of several, which one connection brings', async () => {
+    const regent = await fakeRegent({ 'agents.list': fleet, 'logs.stream': () => lines(line('a'), line('b', second)) })
+    expect((await regent.run(['logs', '*', '-t'])).stdout).toBe(
+      'alice/news   | 2023-11-14 22:13:20 a\nalice/second | 2023-11-14 22:13:20 b\n',
+    )
+    expect((await regent.run(['logs', 'all', '--no-prefix'])).stdout).toBe('a\nb\n')
+    expect((await regent.run(['logs'])).stdout).toBe('alice/news   | a\nalice/second | b\n')
+    const asked = regent.api.requests.filter(({ operation }) => operation === 'logs.stream').map(({ input }) => input)
+    expect(asked).toEqual([{ agents: 'id-news,id-second' }, {}, {}])
+  })
+
   it('prints one JSON object a line', async () => {
-    const regent = await fakeRegent({ 'agents.logs': () => lines('news', 'one') })
-    expect(JSON.parse((await regent.run(['logs', 'news', '--json'])).stdout)).toEqual({
-      agent: 'news',
-      run_id: 'r',
-      stream: 'stdout',
-      at: 1_700_000_000_000,
-      text: 'news one',
-    })
+    const regent = await fakeRegent({ 'logs.stream': () => lines(line('one')) })
+    expect(JSON.parse((await regent.run(['logs', 'news', '--json'])).stdout)).toEqual(line('one').data)
+  })
+
+  it('looks through all that is kept for the last lines that match', async () => {
+    const all = Array.from({ length: 50 }, (_, n) => line(`line ${n}`, n % 2 ? second : {}))
+    const regent = await fakeRegent({ 'agents.list': fleet, 'logs.stream': () => lines(...all) })
+    expect((await regent.run(['logs', 'all', '-n', '2', '--no-prefix', '--grep', '[05]$'])).stdout).toBe(
+      'line 30\nline 35\nline 40\nline 45\n',
+    )
+    expect(regent.api.requests.at(-1)?.input).toEqual({ tail: '1000000' })
+    const wrong = await regent.run(['logs', 'news', '--grep', '('])
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--grep')])
   })
 
   it('suggests the agent that was meant', async () => {
     const regent = await fakeRegent({
       'agents.list': () => ({ agents: [agentView()], next_cursor: null }),
-      'agents.logs': () => {
+      'logs.stream': () => {
         throw new RegentError('NOT_FOUND', 'there is no agent nws')
       },
     })
-    const { code, stderr } = await regent.run(['logs', 'nws'])
-    expect(code).toBe(4)
-    expect(stderr).toContain('did you mean news?')
+    for (const args of [
+      ['logs', 'nws'],
+      ['logs', '-f', 'nws'],
+    ]) {
+      const { code, stderr } = await regent.run(args)
+      expect([code, stderr]).toEqual([4, expect.stringContaining('did you mean news?')])
+    }
+  })
+
+  it('goes on when Regent comes back: no line twice, none lost, told once', async () => {
+    const regent = await fakeRegent({ 'agents.list': fleet })
+    const at = 1_700_000_000_000
+    const readings = [
+      // What came before the connection was lost,
+      [line('a1', { at: at + 0.25 }), line('b1', { ...second, at: at + 1 }), line('a2', { at: at + 5 }), line('a3', { at: at + 5 })],
+      // and everything since shortly before, with what was printed meanwhile.
+      [
+        ...[line('a1', { at: at + 0.25 }), line('b1', { ...second, at: at + 1 }), line('b2', { ...second, at: at + 4 })],
+        ...[line('a2', { at: at + 5 }), line('a3', { at: at + 5 }), line('a4', { at: at + 5 }), line('a5', { at: at + 9 })],
+      ],
+    ]
+    regent.api.on('logs.stream', async function* () {
+      const given = readings.shift()
+      if (!given) throw new RegentError('FORBIDDEN', 'enough')
+      yield* given
+      await new Promise(setImmediate) // What was written must have left before the connection goes.
+      regent.api.cut()
+    } as never)
+    const { stdout, stderr } = await regent.run(['logs', '-f', 'all', '--no-prefix'])
+    expect(stdout.split('\n')).toEqual(['a1', 'b1', 'a2', 'a3', 'b2', 'a4', 'a5', ''])
+    expect(stderr.match(/the connection to Regent is lost/g)).toHaveLength(2)
+    const asked = regent.api.requests.filter(({ operation }) => operation === 'logs.stream').map(({ input }) => input)
+    expect(asked).toEqual([
+      { follow: 'true' },
+      { follow: 'true', since: String(at + 5 - 2000), tail: '1000000' },
+      { follow: 'true', since: String(at + 9 - 2000), tail: '1000000' },
+    ])
+  })
+})
+
+describe('regent signal and clear-logs', () => {
+  it('send it to each, by any of its names', async () => {
+    const regent = await fakeRegent({ 'agents.list': fleet, 'agents.signal': () => ({ sent: true, pid: 42 }) })
+    expect((await regent.run(['signal', 'sighup', 'news'])).stdout).toBe('news  SIGHUP sent to 42\n')
+    expect((await regent.run(['signal', '9', 'all'])).stdout).toBe('alice/news  SIGKILL sent to 42\nalice/second  SIGKILL sent to 42\n')
+    const asked = regent.api.requests.filter(({ operation }) => operation === 'agents.signal').map(({ input }) => input)
+    expect(asked).toContainEqual({ agent: 'news', signal: 'HUP' })
+    expect(await regent.run(['signal', 'SEGV', 'news'])).toMatchObject({ code: 2, stderr: expect.stringContaining('HUP, INT') })
+  })
+
+  it('says which could not be sent', async () => {
+    const regent = await fakeRegent({
+      'agents.signal': () => {
+        throw new RegentError('ILLEGAL_STATE', 'alice/news does not run', { hint: 'start it' })
+      },
+    })
+    expect(await regent.run(['signal', 'HUP', 'news'])).toMatchObject({ code: 1, stderr: expect.stringContaining('does not run') })
+  })
+
+  it('forgets the output of one at once, and of several only with a yes', async () => {
+    const regent = await fakeRegent({ 'agents.list': fleet, 'agents.clear_logs': () => ({ cleared: true }) })
+    expect((await regent.run(['clear-logs', 'news'])).stdout).toBe('news  logs cleared\n')
+    expect((await regent.run(['clear-logs', 'all'])).code).toBe(2)
+    expect((await regent.run(['clear-logs', '-y', 'all'])).stdout).toBe('alice/news  logs cleared\nalice/second  logs cleared\n')
   })
 })
 

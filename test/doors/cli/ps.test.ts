@@ -117,3 +117,41 @@ describe('regent ps', () => {
     expect((await regent.run(['ps'])).stdout).toContain('bad [2J news')
   })
 })
+
+const taking = (cpu: number | null, mebibytes: number) => ({
+  ...{ at: 0, memory_bytes: mebibytes * 2 ** 20, cpu_percent: cpu, cpu_seconds: 1, processes: 2, open_files: 9 },
+})
+
+describe('what agents take', () => {
+  const busy = [
+    agentView({ id: 'a', name: 'idle', resources: taking(0.2, 12.5) }),
+    agentView({ id: 'b', name: 'busy', resources: taking(98.7, 2048) }),
+    agentView({ id: 'c', name: 'fresh', resources: taking(null, 1) }),
+    agentView({ id: 'd', name: 'off', state: 'STOPPED', reason: 'stopped as asked', pid: null, uptime_ms: null }),
+  ]
+  const fleet = () => fakeRegent({ 'agents.list': () => ({ agents: busy, next_cursor: null }) })
+
+  it('is in ps, and with processes and files in the wide one', async () => {
+    const regent = await fleet()
+    const rows = (await regent.run(['ps'])).stdout.split('\n').map((line) => line.split(/ {2,}/))
+    const [cpu, memory] = ['CPU', 'MEM'].map((title) => rows[0]?.indexOf(title) ?? -1)
+    expect(rows.slice(1, 5).map((row) => [row[0], row[cpu ?? 0], row[memory ?? 0]])).toEqual([
+      ['busy', '99%', '2.0GiB'],
+      ['fresh', '-', '1.0MiB'],
+      ['idle', '0.2%', '13MiB'],
+      ['off', '-', '-'],
+    ])
+    expect((await regent.run(['ps', '-o', 'wide'])).stdout).toMatch(/PROCS +FILES/)
+    expect(JSON.parse((await regent.run(['ps', '--json'])).stdout)[0].resources).toEqual(busy[1]?.resources)
+  })
+
+  it('is shown by top with the hungriest first, once where nobody watches', async () => {
+    const regent = await fleet()
+    const { stdout } = await regent.run(['top'])
+    const [totals, , , ...rows] = stdout.trimEnd().split('\n')
+    expect(totals).toBe('4 agents, 3 live   CPU 98.9%   MEM 2.0GiB   6 processes')
+    expect(rows.map((row) => row.split(' ')[0])).toEqual(['busy', 'idle', 'fresh', 'off'])
+    expect((await regent.run(['monit', '--sort', 'name'])).stdout).toMatch(/busy[\s\S]*fresh[\s\S]*idle/)
+    expect(JSON.parse((await regent.run(['top', '--json'])).stdout).map(({ name }: { name: string }) => name)[0]).toBe('busy')
+  })
+})

@@ -43,6 +43,17 @@ describe.skipIf(process.platform !== 'linux')('on a terminal', () => {
     expect(lines[2]).toMatch(/…$/)
   })
 
+  it('lines of stderr are told apart, and move no cursor', async () => {
+    const printed = (stream: string, text: string) => ({ data: { agent: 'alice/news', agent_id: 'a', run_id: 'r', stream, at: 1, text } })
+    const regent = await fakeRegent({
+      async *'logs.stream'() {
+        yield printed('stdout', 'well')
+        yield printed('stderr', 'bad\x1b[2J')
+      },
+    })
+    expect((await onTerminal(regent.home, 80, 'logs news', '')).screen).toBe('well\r\n\x1b[31mbad\x1b[39m\r\n')
+  })
+
   it('one that tells no width is taken for 80 columns', async () => {
     const { home } = await listed()
     expect((await onTerminal(home, 0, 'ps', '')).screen).toBe((await onTerminal(home, 80, 'ps', '')).screen)
