@@ -44,6 +44,9 @@ export async function lastBytes(lines: AsyncIterable<Buffer>, most: number): Pro
   return { text: wholeCharacters(last(Buffer.concat(kept), limit)), size }
 }
 
+/** The last `most` bytes of what is at hand. */
+export const endOf = (bytes: Buffer, most: number): string => wholeCharacters(last(bytes, most))
+
 /** supervisord's `tailLog`: the last `length` bytes unless the reader, at `offset`, has them all. */
 export async function tailPiece(lines: AsyncIterable<Buffer>, offset: number, length: number): Promise<[string, number, boolean]> {
   const { text, size } = await lastBytes(lines, Math.max(0, length))

@@ -1,10 +1,12 @@
 import { constants } from 'node:os'
 import type { AgentDetail } from '../../contract/agents.ts'
+import { RegentError } from '../../kernel/errors.ts'
 import type { Value } from './codec.ts'
 import { Fault } from './faults.ts'
 import { isRunningNow, start } from './life-methods.ts'
 import { type Context, method } from './method.ts'
-import { type AgentProgram, agentPrograms, groupOf, isAgent, REGENT, splitSpec } from './programs.ts'
+import { type AgentProgram, type Ask, agentPrograms, groupOf, isAgent, REGENT, splitSpec } from './programs.ts'
+import type { Roster } from './roster.ts'
 
 /** reread, update, avail, add, remove; see docs/supervisorctl.md for what they mean here. */
 export const configMethods = {
@@ -29,7 +31,11 @@ export const configMethods = {
   }),
   getAllConfigInfo: method('How every program is configured', 'array', [], async (context) => {
     const programs = await agentPrograms(context.ask)
-    return Promise.all(programs.map((program) => configInfo(context, program)))
+    const known = await Promise.all(programs.map((program) => detailOf(context.ask, program)))
+    return programs.flatMap((program, at) => {
+      const detail = known[at]
+      return detail ? [configInfo(detail, program, context.roster)] : []
+    })
   }),
 }
 
@@ -44,9 +50,18 @@ async function membersOf({ ask }: Context, name: string): Promise<AgentProgram[]
 
 const MIB = 1024 * 1024
 
-async function configInfo({ ask, roster }: Context, program: AgentProgram): Promise<Value> {
+/** Undefined for one that was deleted meanwhile. */
+async function detailOf(ask: Ask, { agent }: AgentProgram): Promise<AgentDetail | undefined> {
+  try {
+    return (await ask('agents.get', { agent: agent.id })) as AgentDetail
+  } catch (error) {
+    if (error instanceof RegentError && error.code === 'NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+function configInfo({ policy, definition }: AgentDetail, program: AgentProgram, roster: Roster): Value {
   const { group, name, agent } = program
-  const { policy, definition } = (await ask('agents.get', { agent: agent.id })) as AgentDetail
   const { command, cwd } = definition as { command?: readonly string[]; cwd?: string }
   const log = { capture_maxbytes: 0, events_enabled: false, logfile: 'auto', logfile_backups: 0, logfile_maxbytes: MIB, syslog: false }
   return {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import type { Output } from '../../contract/operations.ts'
 import { operations } from '../../contract/operations.ts'
+import { RegentError } from '../../kernel/errors.ts'
 import { Fault, faultOf, faults } from './faults.ts'
 import { type Context, method } from './method.ts'
 import { processInfo, runningStates, signallableStates } from './process-info.ts'
@@ -40,10 +41,10 @@ export const lifeMethods = {
     oneOrGroup(context, name, (program) => stop(context, program, wait)),
   ),
   stopProcessGroup: method('Stop the programs of a group', 'array', ['string', 'boolean?'], async (context, name, wait = true) =>
-    each(context, groupOf(await visible(context), name).filter(isRunningNow), (program) => stop(context, program, wait)),
+    stopTogether(context, groupOf(await visible(context), name), wait),
   ),
   stopAllProcesses: method('Stop every program that runs, Regent itself not', 'array', ['boolean?'], async (context, wait = true) =>
-    each(context, (await visible(context)).filter(isRunningNow), (program) => stop(context, program, wait)),
+    stopTogether(context, await visible(context), wait),
   ),
   signalProcess: method("Send a signal to a program's main process", 'boolean', ['string', 'string'], async (context, name, word) =>
     oneOrGroup(context, name, (program) => signal(context, program, word)),
@@ -112,7 +113,24 @@ export async function start(context: Context, program: Program, wait: boolean): 
 export async function stop({ ask }: Context, program: Program, wait: boolean): Promise<void> {
   if (!isAgent(program)) throw new Fault('FAILED', `${specOf(program)}: ${selfHelp}`)
   if (!isRunningNow(program)) throw new Fault('NOT_RUNNING', specOf(program))
-  const { survivors } = (await ask('agents.stop', { agent: program.agent.id, wait })) as Output<'agents.stop'>
+  refuseSurvivors(program, (await ask('agents.stop', { agent: program.agent.id, wait })) as Output<'agents.stop'>)
+}
+
+/** In one go, so that who depends on another is stopped before it. */
+async function stopTogether(context: Context, programs: readonly Program[], wait: boolean) {
+  const running = programs.filter(isAgent).filter(isRunningNow)
+  const agents = running.map(({ agent }) => agent.id)
+  const asked = agents.length === 0 ? undefined : (context.ask('agents.stop_all', { agents, wait }) as Promise<Output<'agents.stop_all'>>)
+  return each(context, running, async (program) =>
+    refuseSurvivors(
+      program,
+      (await asked)?.agents.find(({ id }) => id === program.agent?.id),
+    ),
+  )
+}
+
+function refuseSurvivors(program: Program, outcome: { readonly survivors: readonly number[] } | undefined): void {
+  const survivors = outcome?.survivors ?? []
   if (survivors.length > 0) throw new Fault('FAILED', `${specOf(program)}: still alive: pid ${survivors.join(', ')}`)
 }
 
@@ -120,8 +138,13 @@ async function signal({ ask }: Context, program: Program, word: string): Promise
   const name = signalOf(word)
   if (!isAgent(program)) throw new Fault('FAILED', `${specOf(program)}: ${selfHelp}`)
   if (!isSignallable(program)) throw new Fault('NOT_RUNNING', specOf(program))
-  const { sent } = (await ask('agents.signal', { agent: program.agent.id, signal: name })) as Output<'agents.signal'>
-  if (!sent) throw new Fault('NOT_RUNNING', specOf(program))
+  try {
+    const { sent } = (await ask('agents.signal', { agent: program.agent.id, signal: name })) as Output<'agents.signal'>
+    if (sent) return
+  } catch (error) {
+    if (!(error instanceof RegentError) || error.code !== 'ILLEGAL_STATE') throw error
+  }
+  throw new Fault('NOT_RUNNING', specOf(program))
 }
 
 const known: readonly string[] = operations['agents.signal'].input.shape.signal.options

@@ -1,4 +1,4 @@
-import { lastBytes, MOST_BYTES, readPiece, tailPiece } from './bytes.ts'
+import { MOST_BYTES, readPiece, tailPiece } from './bytes.ts'
 import { Fault } from './faults.ts'
 import { each, visible } from './life-methods.ts'
 import { type Context, method, type Open } from './method.ts'
@@ -62,12 +62,8 @@ async function readMain(context: Pick<Context, 'mainLog'>, offset: number, lengt
   return readPiece(once(mainBytes(context)), offset, length)
 }
 
-/** The last bytes of Regent's own log, whole lines. Throws NO_FILE. */
-export async function mainTail(context: Pick<Context, 'mainLog'>, most: number): Promise<string> {
-  return (await lastBytes(once(mainBytes(context)), most)).text
-}
-
-function mainBytes({ mainLog }: Pick<Context, 'mainLog'>): Buffer {
+/** Throws NO_FILE. */
+export function mainBytes({ mainLog }: Pick<Context, 'mainLog'>): Buffer {
   const bytes = mainLog.read()
   if (!bytes) throw new Fault('NO_FILE', "Regent's own log")
   return bytes

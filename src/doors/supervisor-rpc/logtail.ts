@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { endOf } from './bytes.ts'
 import { visible } from './life-methods.ts'
-import { type Channel, linesOf, mainTail } from './log-methods.ts'
+import { type Channel, linesOf, mainBytes } from './log-methods.ts'
 import type { Context } from './method.ts'
 import { type AgentProgram, isAgent, programOf } from './programs.ts'
 
@@ -22,9 +23,9 @@ export async function logtail(context: Context, path: string, answer: ServerResp
 
 /** `GET /mainlogtail`: the same of Regent's own log. */
 export async function mainLogtail(context: Context, answer: ServerResponse, signal: AbortSignal): Promise<void> {
-  const head = await mainTail(context, HEAD)
+  mainBytes(context)
   begin(answer)
-  await pour(mainLines(context, head, signal), answer, signal)
+  await pour(mainLines(context, signal), answer, signal)
 }
 
 /** How many of the last lines make up the head, one at least. */
@@ -41,10 +42,11 @@ async function headOf({ open }: Context, program: AgentProgram, channel: Channel
   return lines
 }
 
-async function* mainLines({ mainLog }: Context, head: string, signal: AbortSignal): AsyncGenerator<string> {
-  const waiting: string[] = [head]
+async function* mainLines(context: Context, signal: AbortSignal): AsyncGenerator<string> {
+  // Read and watched in one turn: no line is lost or told twice.
+  const waiting: string[] = [endOf(mainBytes(context), HEAD)]
   let wake = () => {}
-  const unwatch = mainLog.watch((line) => {
+  const unwatch = context.mainLog.watch((line) => {
     // A reader who takes nothing loses lines; they are in the file.
     if (waiting.length < MOST_WAITING) waiting.push(line)
     wake()

@@ -1,5 +1,6 @@
 import type { AgentView } from '../../contract/agents.ts'
 import type { RunState } from '../../contract/states.ts'
+import { uptime } from '../shared/uptime.ts'
 import { cappedInt, type Value } from './codec.ts'
 import type { Program } from './programs.ts'
 
@@ -32,13 +33,13 @@ export function processInfo({ group, name, agent }: Program, about: About, now: 
 }
 
 function ofAgent(agent: AgentView, now: number) {
-  const { state, pid, uptime_ms: uptime, run_id: run } = agent
+  const { state, pid, uptime_ms: lived, run_id: run } = agent
   const spawnerr = state === 'BACKOFF' || state === 'FATAL' ? errorOf(agent) : ''
   // When the last run began is not told once it is over: the moment of its end stands there.
-  const start = uptime === null ? (run === null ? 0 : agent.since) : now - uptime
+  const start = lived === null ? (run === null ? 0 : agent.since) : now - lived
   return {
     ...fields(state, start, pid ?? 0, spawnerr),
-    stop: uptime === null && run !== null ? seconds(agent.since) : 0,
+    stop: lived === null && run !== null ? seconds(agent.since) : 0,
     exitstatus: agent.exit_signal === null ? (agent.exit_code ?? 0) : -1,
     description: descriptionOf(agent, spawnerr),
   }
@@ -54,7 +55,7 @@ function fields(state: RunState, start: number, pid: number, spawnerr: string) {
 }
 
 const seconds = (ms: number): number => cappedInt(ms / 1000)
-const running = (pid: number | string, ms: number): string => `pid ${pid}, uptime ${uptimeOf(ms)}`
+const running = (pid: number | string, ms: number): string => `pid ${pid}, uptime ${uptime(ms)}`
 
 /** supervisord's words where they are true, and why. */
 function errorOf({ state, exit_code: code, reason }: AgentView): string {
@@ -77,14 +78,6 @@ function descriptionOf(agent: AgentView, spawnerr: string): string {
     default:
       return ''
   }
-}
-
-/** `0:00:01`, `1 day, 2:03:04`. */
-export function uptimeOf(ms: number): string {
-  const all = Math.max(0, Math.floor(ms / 1000))
-  const days = Math.floor(all / 86_400)
-  const clock = `${Math.floor((all % 86_400) / 3600)}:${two(Math.floor((all % 3600) / 60))}:${two(all % 60)}`
-  return days === 0 ? clock : `${days} day${days === 1 ? '' : 's'}, ${clock}`
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']

@@ -74,8 +74,9 @@ export function createSupervisorRpc(options: SupervisorRpcOptions): SupervisorRp
     try {
       await tail()
     } catch (error) {
-      if (signal.aborted || answer.headersSent) answer.end()
-      else plain(answer, 404, told(error).message)
+      const fault = signal.aborted ? undefined : told(error)
+      if (fault && !answer.headersSent) plain(answer, 404, fault.message)
+      else answer.end()
     }
   }
 
@@ -157,17 +158,20 @@ function decodedPath(request: IncomingMessage): string {
   }
 }
 
-/** Undefined for one that is larger than it may be; the rest of it is not read. */
+/** How many times its bound a body may have and still be read to its end, so that its sender hears the answer. */
+const PATIENCE = 32
+
+/** Undefined for one that is larger than it may be; nothing of that is kept. */
 async function bodyOf(request: IncomingMessage, most: number): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > most) return undefined
-  const pieces: Buffer[] = []
+  let pieces: Buffer[] = []
   let size = 0
   for await (const piece of request as AsyncIterable<Buffer>) {
     size += piece.length
-    if (size > most) return undefined
-    pieces.push(piece)
+    if (size > most * PATIENCE) break
+    if (size > most) pieces = []
+    else pieces.push(piece)
   }
-  return Buffer.concat(pieces)
+  return size > most ? undefined : Buffer.concat(pieces)
 }
 
 function tooLarge(answer: ServerResponse, most: number): void {
