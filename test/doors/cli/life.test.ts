@@ -16,6 +16,14 @@ const living = () =>
     'agents.start': ({ agent }) => byId(agent),
     'agents.restart': ({ agent }) => byId(agent),
     'agents.stop': ({ agent }) => ({ ...byId(agent), state: 'STOPPED', pid: null, reason: 'stopped by alice', survivors: [] }),
+    'agents.get': ({ agent }) => {
+      const found = fleet.find(({ id, name }) => id === agent || name === agent)
+      if (!found) throw new RegentError('NOT_FOUND', `there is no agent ${agent}`)
+      return found
+    },
+    'agents.stop_all': ({ agents }) => ({
+      agents: (agents as string[]).map((id) => ({ ...byId(id), state: 'STOPPED', pid: null, reason: '', survivors: [] })),
+    }),
     'agents.delete': ({ agent }) => ({ ...byId(agent), deleted: true }),
   })
 
@@ -36,6 +44,15 @@ describe('regent start, stop, restart, rm', () => {
     expect(JSON.parse(several.stdout).map(({ name }: { name: string }) => name)).toEqual(['one', 'two', 'three'])
     expect((await regent.run(['start', 'all', '--owner', 'bo', '-o', 'name'])).stdout).toBe('bo/three\n')
     expect((await regent.run(['stop', 'all'])).stdout.split('\n')).toHaveLength(4)
+  })
+
+  it('stops several in one request, so that their order is kept, and tells of those that are not there', async () => {
+    const regent = await living()
+    const { code, stdout, stderr } = await regent.run(['stop', 'two', 'twoo', 'o*', '--timeout', '5s'])
+    expect({ code, stdout }).toEqual({ code: 4, stdout: 'alice/two  STOPPED\nalice/one  STOPPED\n' })
+    expect(stderr).toContain('there is no agent twoo\nhint: did you mean two?')
+    const asked = regent.api.requests.filter(({ operation }) => operation === 'agents.stop_all').map(({ input }) => input)
+    expect(asked).toEqual([{ agents: ['bbbb2222', 'aaaa1111'], wait: true, timeout: 5000 }])
   })
 
   it('keeps names with a slash whole on their way', async () => {

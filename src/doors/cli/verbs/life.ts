@@ -33,6 +33,8 @@ interface Action {
   /** Tells people what came of it; the answer is false where it is not what was wanted. */
   readonly tell: (cli: Cli, outcome: Outcome) => boolean
   readonly next: (outcome: Outcome) => readonly string[]
+  /** How several are asked together, where their order matters; else they are asked side by side. */
+  readonly askAll?: (client: Client, agents: readonly string[], waiting: Waiting, signal: AbortSignal) => Promise<readonly Outcome[]>
 }
 
 type Outcome = AgentView & { readonly survivors?: readonly number[]; readonly deleted?: boolean }
@@ -59,6 +61,8 @@ export function configureStop(command: Command, cli: Cli): void {
   configureLife(command, cli, {
     doing: 'stopping',
     ask: (client, agent, waiting, signal) => client.call('agents.stop', { agent, ...waiting }, { signal }),
+    askAll: async (client, agents, waiting, signal) =>
+      (await client.call('agents.stop_all', { agents: [...agents], ...waiting }, { signal })).agents,
     tell(cli, outcome) {
       tellState(cli, outcome)
       const survivors = outcome.survivors ?? []
@@ -116,7 +120,10 @@ async function act(cli: Cli, client: Client, targets: readonly Target[], options
   const format = formatOf(options)
   const waiting = { wait: options.wait ?? true, ...(options.timeout === undefined ? {} : { timeout: options.timeout }) }
   const label = targets.length === 1 ? (targets[0]?.name ?? '') : plural(targets.length, 'agent')
-  const asked = inParallel(targets, ({ ref }) => about(client, ref, () => action.ask(client, ref, waiting, cli.signal)))
+  const asked =
+    action.askAll && targets.length > 1
+      ? together(cli, client, targets, waiting, action.askAll)
+      : oneByOne(cli, client, targets, waiting, action)
   const settled = await withProgress(cli, `${action.doing} ${label}`, asked)
   const done = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
@@ -129,6 +136,29 @@ async function act(cli: Cli, client: Client, targets: readonly Target[], options
   else if (good.length < done.length) cli.exitCode = 1
   const [only] = done
   if (only && done.length === 1 && failures.length === 0) cli.next(...action.next(only))
+}
+
+const oneByOne = (cli: Cli, client: Client, targets: readonly Target[], waiting: Waiting, action: Action) =>
+  inParallel(targets, ({ ref }) => about(client, ref, () => action.ask(client, ref, waiting, cli.signal)))
+
+/** Those that are not there are told; the others are asked in one request. */
+async function together(
+  cli: Cli,
+  client: Client,
+  targets: readonly Target[],
+  waiting: Waiting,
+  askAll: NonNullable<Action['askAll']>,
+): Promise<PromiseSettledResult<Outcome>[]> {
+  // Whoever was found by a glob or by all has just been seen.
+  const idOf = async ({ ref, name }: Target) =>
+    ref === name ? (await about(client, ref, () => client.call('agents.get', { agent: ref }, { signal: cli.signal }))).id : ref
+  const looked = await inParallel(targets, idOf)
+  const missing = looked.filter((one) => one.status === 'rejected')
+  const ids = looked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  if (ids.length === 0) return missing
+  const [asked] = await Promise.allSettled([askAll(client, ids, waiting, cli.signal)])
+  if (asked.status === 'rejected') return [...missing, asked]
+  return [...missing, ...asked.value.map((value) => ({ status: 'fulfilled' as const, value }))]
 }
 
 function tellState(cli: Cli, agent: AgentView): void {

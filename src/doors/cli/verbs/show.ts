@@ -2,34 +2,79 @@ import type { Command } from 'commander'
 import type { AgentDetail } from '../../../contract/agents.ts'
 import { fullName, stateColour } from '../agents.ts'
 import type { Cli } from '../cli.ts'
-import { withFormat } from '../options.ts'
+import { countOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import type { Paint } from '../output/terminal.ts'
 import { clean, cleanLines, duration, money, timeOf } from '../output/text.ts'
 import { inParallel } from '../parallel.ts'
-import { about, resolveTargets, type Target } from '../targets.ts'
+import { about, resolveTargets } from '../targets.ts'
+import { readTimeline, type Timeline, timelineLines } from '../timeline.ts'
 
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml', 'name'])
     .argument('<AGENT...>', 'names, owner/name, ids, globs, or all')
-    .action(async (words: string[], options: FormatOptions) => {
+    .option('--timeline', 'only why it is in its state: what happened to it, with the causes')
+    .option('-n, --tail <N>', 'the last N entries of the timeline (default 10; with --timeline all)', countOption)
+    .action(async (words: string[], options: Options) => {
       const format = formatOf(options)
       const client = await cli.client()
       const targets = await resolveTargets(client, words)
-      const get = ({ ref }: Target) => about(client, ref, () => client.call('agents.get', { agent: ref }, { signal: cli.signal }))
-      const agents = (await inParallel(targets, get)).map((settled) => {
-        if (settled.status === 'rejected') throw settled.reason
-        return settled.value
-      })
-      if (format === 'json' || format === 'yaml') return printValue(cli.terminal, format, agents.length === 1 ? agents[0] : agents)
-      for (const [index, agent] of agents.entries()) {
-        if (format === 'name') cli.terminal.out(fullName(agent))
-        else cli.terminal.out((index > 0 ? '\n' : '') + describe(agent, cli.terminal.paint).join('\n'))
+      const isMachine = format === 'json' || format === 'yaml'
+      const agents = await all(targets, ({ ref }) =>
+        about(client, ref, () => client.call('agents.get', { agent: ref }, { signal: cli.signal })),
+      )
+      if (format === 'name') return agents.forEach((agent) => void cli.terminal.out(fullName(agent)))
+      if (isMachine && !options.timeline) return printValue(cli.terminal, format, agents.length === 1 ? agents[0] : agents)
+      const most = options.tail ?? (options.timeline ? Number.MAX_SAFE_INTEGER : SHOWN)
+      const timelines = await all(agents, ({ id }) => readTimeline(client, id, most, cli.signal))
+      const shown = agents.map((agent, index) => ({ agent, timeline: timelines[index] ?? { state: agent.state, why: '', entries: [] } }))
+      if (isMachine) {
+        const values = shown.map(({ agent, timeline }) => ({ agent: fullName(agent), ...timeline }))
+        return printValue(cli.terminal, format, values.length === 1 ? values[0] : values)
+      }
+      for (const [index, one] of shown.entries()) {
+        const lines = options.timeline ? history(one, cli.terminal.paint) : describe(one, cli.terminal.paint)
+        cli.terminal.out((index > 0 ? '\n' : '') + lines.join('\n'))
       }
     })
 }
 
-function describe(agent: AgentDetail, paint: Paint): string[] {
+interface Options extends FormatOptions {
+  timeline?: boolean
+  tail?: number
+}
+
+interface Shown {
+  readonly agent: AgentDetail
+  readonly timeline: Timeline
+}
+
+/** Entries of the timeline beside everything else. */
+const SHOWN = 10
+
+async function all<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  return (await inParallel(items, ask)).map((settled) => {
+    if (settled.status === 'rejected') throw settled.reason
+    return settled.value
+  })
+}
+
+const history = ({ agent, timeline }: Shown, paint: Paint): string[] => [
+  `${fullName(agent)}  ${paint(stateColour(agent.state), agent.state)}  ${clean(timeline.why)}`,
+  ...timelineLines(timeline, paint),
+]
+
+function healthOf({ health, ready }: AgentDetail): string | null {
+  const said = [health, ready === null ? null : ready ? 'ready' : 'not ready'].filter((word) => word !== null)
+  return said.length === 0 ? null : said.join(', ')
+}
+
+function dependenciesOf({ policy }: AgentDetail): string | null {
+  const names = Object.entries(policy.depends_on ?? {}).map(([name, { condition }]) => `${name} (${condition})`)
+  return names.length === 0 ? null : names.join(', ')
+}
+
+function describe({ agent, timeline }: Shown, paint: Paint): string[] {
   const { usage, policy, limits } = agent
   const exit = agent.exit_signal ?? agent.exit_code
   const lines: [string, string | null][] = [
@@ -37,8 +82,10 @@ function describe(agent: AgentDetail, paint: Paint): string[] {
     ['id', agent.id],
     ['kind', agent.kind],
     ['state', `${paint(stateColour(agent.state), agent.state)} since ${timeOf(agent.since)}: ${clean(agent.reason)}`],
+    ['why', clean(timeline.why)],
     ['wanted', agent.desired],
     ['activity', agent.activity],
+    ['health', healthOf(agent)],
     ['process', agent.pid === null ? null : `${agent.pid}, up ${duration(agent.uptime_ms ?? 0)}, restarted ${agent.restarts} times`],
     ['last exit', exit === null ? null : typeof exit === 'string' ? `killed by ${exit}` : `code ${exit}`],
     ['runtime', agent.runtime],
@@ -51,6 +98,7 @@ function describe(agent: AgentDetail, paint: Paint): string[] {
         : `${agent.revision} (running: ${agent.running_revision})`,
     ],
     ['restart', `${policy.restart}, startsecs ${policy.startsecs}, startretries ${policy.startretries}`],
+    ['depends on', dependenciesOf(agent)],
     ['stop', `${policy.stop_signal}, KILL after ${policy.stop_grace} s`],
     [
       'limits',
@@ -77,6 +125,7 @@ function describe(agent: AgentDetail, paint: Paint): string[] {
     ...shown,
     ...(conditions.length > 0 ? [paint('dim', 'conditions'), ...conditions] : []),
     ...agent.notes.map((note) => `${paint('dim', 'note'.padEnd(10))} ${clean(note)}`),
+    ...(timeline.entries.length > 0 ? [paint('dim', 'timeline'), ...timelineLines(timeline, paint)] : []),
     paint('dim', 'definition'),
     ...definition,
   ]
