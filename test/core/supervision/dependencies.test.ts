@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Exit } from '../../../src/ports/runtime.ts'
+import type { LifeRow } from '../../../src/ports/store.ts'
+import { CoreWorld, userCalled } from '../../helpers/core-world.ts'
 import { Supervised } from '../../helpers/supervised.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -128,5 +130,69 @@ describe('an agent that depends on another', () => {
     await world.reaches(db, 'RUNNING')
     await world.reaches(web, 'RUNNING')
     expect((await world.told(web)).filter((type) => type === 'agent.start_held')).toHaveLength(1)
+  })
+})
+
+describe('a definition with dependencies', () => {
+  const alice = userCalled('alice')
+  const create = (world: CoreWorld, name: string, policy: object, start = false) =>
+    world.call('agents.create', { agent: { kind: 'command', name, command: ['sleep', '9'], policy }, start }, alice)
+
+  it('may name what is not there yet, but makes no cycle', async () => {
+    const world = await CoreWorld.open()
+    await create(world, 'a', on('b'))
+    await create(world, 'b', on('c'))
+    const message = 'policy.depends_on: is a cycle: c → a → b → c'
+    await expect(create(world, 'c', on('a'))).rejects.toMatchObject({ code: 'INVALID', message, fields: [{ path: 'policy.depends_on' }] })
+    await create(world, 'c', {})
+    await expect(world.call('agents.update', { agent: 'c', policy: on('a') }, alice)).rejects.toThrow(message)
+    await expect(world.call('agents.update', { agent: 'c', policy: on('c') }, alice)).rejects.toThrow('is a cycle: c → c')
+  })
+
+  it('cannot wait for the health of one without probes', async () => {
+    const world = await CoreWorld.open()
+    await create(world, 'db', {})
+    await expect(create(world, 'web', on('db', 'healthy'))).rejects.toMatchObject({
+      code: 'INVALID',
+      fields: [{ path: 'policy.depends_on.db.condition' }],
+    })
+    await create(world, 'web', on('later', 'healthy'))
+    await create(world, 'later', {}, true)
+    await expect(world.call('agents.start', { agent: 'web', wait: true }, alice)).rejects.toThrow(
+      'waits for later (healthy), which has no probes, so it is never healthy',
+    )
+  })
+
+  it('starts what it needs when it is created to be started, and looks again when it is changed', async () => {
+    const world = await CoreWorld.open()
+    await create(world, 'db', { startsecs: 60 })
+    const { id } = (await create(world, 'web', on('db'), true)) as { id: string }
+    const life = async () => (await world.store.read.lives.get(id)) as LifeRow
+    await until(async () => (await life()).reason === 'waits for db (started)', 'the wait')
+    await world.call('agents.update', { agent: 'web', policy: { depends_on: {} } }, alice)
+    await until(async () => (await life()).state === 'RUNNING', 'RUNNING')
+    expect(world.runtime.alive).toHaveLength(2)
+  })
+
+  it('is of the same owner only', async () => {
+    const world = await CoreWorld.open()
+    await world.call('agents.create', { agent: { kind: 'command', name: 'db', command: ['sleep', '9'] }, start: true }, userCalled('bo'))
+    await create(world, 'web', on('db'))
+    await expect(world.call('agents.start', { agent: 'web', wait: true }, alice)).rejects.toThrow('which does not exist')
+  })
+
+  it('agents.stop_all stops what the caller may touch, or those that are named', async () => {
+    const world = await CoreWorld.open()
+    for (const name of ['a', 'b']) await create(world, name, {}, true)
+    const bo = userCalled('bo')
+    await world.call('agents.create', { agent: { kind: 'command', name: 'x', command: ['sleep', '9'] }, start: true }, bo)
+    await until(() => world.runtime.alive.length === 3, 'three runs')
+    await expect(world.call('agents.stop_all', { agents: ['a', 'bo/x'] }, alice)).rejects.toThrow("there is no agent 'bo/x'")
+    expect(world.runtime.alive).toHaveLength(3)
+    expect(await world.call('agents.stop_all', { agents: ['b', 'alice/b'], wait: true }, alice)).toMatchObject({
+      agents: [{ name: 'b', state: 'STOPPED', survivors: [] }],
+    })
+    expect(((await world.call('agents.stop_all', { wait: true }, alice)).agents as object[]).length).toBe(2)
+    expect(world.runtime.alive.map(({ spec }) => spec.label)).toEqual(['bo/x'])
   })
 })
