@@ -10,11 +10,16 @@ export type WrittenAgent = Record<string, unknown> & { readonly kind: string; re
  * takes it (`username`, `name`, `subagents`, `json_config`, `initial_task`). `file` opens the messages.
  */
 export async function readAgents(text: string, file: string): Promise<WrittenAgent[]> {
-  const documents = /^\s*[[{]/.test(text) ? [parseJson(text, file)] : await parseYaml(text, file)
+  const documents = await parseDocuments(text, file)
   const agents = documents.flat().filter((agent) => agent !== null && agent !== undefined)
   if (agents.length === 0)
     throw new RegentError('INVALID', `${file} holds no agent`, { hint: 'a file of an agent has at least kind and name' })
   return agents.map((agent, index) => nativeForm(agent, agents.length === 1 ? file : `${file}, agent ${index + 1}`))
+}
+
+/** The one document of a JSON text, or those of a YAML one. Throws INVALID with the place of the mistake. */
+export async function parseDocuments(text: string, file: string): Promise<unknown[]> {
+  return /^\s*[[{]/.test(text) ? [parseJson(text, file)] : parseYaml(text, file)
 }
 
 function parseJson(text: string, file: string): unknown {
