@@ -130,6 +130,7 @@ export function createCore(options: CoreOptions): RunningCore {
     },
     async recover() {
       const recovered = await supervisor.recover()
+      await watching.schedule()
       resources.begin()
       return recovered
     },
@@ -152,6 +153,11 @@ export function createCore(options: CoreOptions): RunningCore {
   }
 }
 
+/** What agents say of themselves, but for those of which Regent knows better. */
+const shownOver = (presence: Presence, observed: Observed): Pick<Presence, 'of'> => ({
+  of: (agentId) => (observed.stalled(agentId) ? { ...presence.of(agentId), activity: 'stalled' } : presence.of(agentId)),
+})
+
 type Parts = ReturnType<typeof partsOf>
 
 function partsOf(options: CoreOptions) {
@@ -163,16 +169,16 @@ function partsOf(options: CoreOptions) {
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
-  const watching = createWatching({ ...options, observed, links: () => links, supervisor: () => supervisor })
+  const watching = createWatching({ ...options, observed, presence, links: () => links, supervisor: () => supervisor })
   const supervisor = createSupervisor({
-    ...{ ...options, linkOf, watchers: watching.watchers },
+    ...{ ...options, linkOf, watcher: watching },
     healthOf: (agentId) => observed.health(agentId),
   })
-  const links = new Links({ store, clock, ids, logger, presence, deltas, runTokens })
+  const links = new Links({ ...{ store, clock, ids, logger, presence, deltas, runTokens }, worked: (agentId) => watching.worked(agentId) })
   const channels = new Channels({ store, bus, clock, logger, links })
   const viewing: Viewing = {
     clock,
-    presence,
+    presence: shownOver(presence, observed),
     conditionsOf: (agentId) => [...channels.conditionsOf(agentId), ...observed.conditions(agentId)],
     healthOf: (agentId) => observed.health(agentId),
     resourcesOf: (agentId) => observed.resources(agentId),

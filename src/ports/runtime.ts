@@ -40,10 +40,16 @@ export interface RunHandle {
  * at its memory limit. `rebooted`: the machine was restarted since it was begun.
  */
 export type Exit = (
-  | { readonly kind: 'exited'; readonly code: number; readonly at: number; readonly oom?: true }
-  | { readonly kind: 'signalled'; readonly signal: string; readonly code: number; readonly at: number; readonly oom?: true }
+  | ({ readonly kind: 'exited'; readonly code: number; readonly at: number } & OutOfMemory)
+  | ({ readonly kind: 'signalled'; readonly signal: string; readonly code: number; readonly at: number } & OutOfMemory)
   | { readonly kind: 'lost'; readonly reason: string; readonly at: number }
 ) & { readonly rebooted?: true }
+
+/** `memoryLimit` in bytes, where it is known. */
+interface OutOfMemory {
+  readonly oom?: true
+  readonly memoryLimit?: number
+}
 
 export interface StopOutcome {
   readonly exit: Exit
@@ -81,6 +87,8 @@ export interface Run {
   /** `signal` to the whole run, KILL after `graceMs`, then until nothing of it is left. Waits for the end. */
   stop(options: { readonly signal: NodeJS.Signals; readonly graceMs: number }): Promise<StopOutcome>
   usage(): Promise<RunUsage>
+  /** When it last printed something, epoch ms; null when it did not yet, or that is not known. */
+  lastOutputAt(): Promise<number | null>
   /** Runs a program with the agent's environment, folder and rights, beside it; it is ended after `timeoutMs`, with all it started. */
   exec(argv: readonly string[], options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ExecOutcome>
   /** Forgets a finished run: its directory goes, its log stays within the agent's bounds. */

@@ -76,6 +76,13 @@ export class FakeRun implements Run {
     return { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null }
   }
 
+  /** Epoch ms. */
+  outputAt: number | null = null
+
+  async lastOutputAt() {
+    return this.outputAt
+  }
+
   /** What a program beside it will answer. */
   execAnswers: ExecOutcome = { code: 0, output: '' }
 

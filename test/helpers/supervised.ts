@@ -18,7 +18,7 @@ import type { JsonObject } from '../../src/kernel/json.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { LifeRow, Store } from '../../src/ports/store.ts'
 import { FakeClock } from './fake-clock.ts'
-import { FakeProber } from './fake-edges.ts'
+import { FakeCalendar, FakeProber } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
@@ -30,6 +30,9 @@ export class Supervised {
   readonly runtime = new FakeRuntime(this.clock)
   observed!: Observed
   readonly prober = new FakeProber()
+  readonly presence = new Presence()
+  /** Whose inbox was said to hold something new. */
+  readonly delivered: string[] = []
   /** What a runner says when it is asked for a sign of life. */
   heartbeat: (signal: AbortSignal) => Promise<Heartbeat> = async () => 'absent'
   readonly store: Store
@@ -63,11 +66,17 @@ export class Supervised {
       random: () => 0.5,
       prober: this.prober,
       observed: this.observed,
-      links: () => ({ heartbeat: (_agentId, _runId, signal) => this.heartbeat(signal) }),
+      calendar: new FakeCalendar(),
+      ids: randomIds,
+      presence: this.presence,
+      links: () => ({
+        heartbeat: (_agentId, _runId, signal) => this.heartbeat(signal),
+        deliver: (agentId) => void this.delivered.push(agentId),
+      }),
       supervisor: () => this.supervisor,
     })
     return createSupervisor({
-      watchers: this.watching.watchers,
+      watcher: this.watching,
       store: this.store,
       runtime: this.runtime,
       project: new FakeProject(),
@@ -88,6 +97,7 @@ export class Supervised {
     this.supervisor.close()
     this.supervisor = this.#supervise()
     await this.supervisor.recover()
+    await this.watching.schedule()
   }
 
   async agent(given: z.input<typeof policyInput> = {}, kind: 'command' | 'team' = 'command', called?: string): Promise<string> {
@@ -155,7 +165,7 @@ export class Supervised {
       project: new FakeProject(),
       supervisor: this.supervisor,
       clock: this.clock,
-      presence: new Presence(),
+      presence: this.presence,
       conditionsOf: () => [],
       healthOf: (agentId) => this.observed.health(agentId),
       resourcesOf: () => null,

@@ -8,7 +8,7 @@ import { masked } from './hidden.ts'
 
 export interface Viewing {
   readonly clock: Clock
-  readonly presence: Presence
+  readonly presence: Pick<Presence, 'of'>
   /** What is missing around an agent beside what it says itself. */
   readonly conditionsOf: (agentId: string) => readonly Condition[]
   /** What its probes say. */

@@ -14,6 +14,8 @@ export interface LinkOptions {
   readonly presence: Presence
   readonly deltas: Deltas
   readonly runTokens: RunTokens
+  /** A runner gave a sign of work: something it did, said or began. */
+  readonly worked: (agentId: string) => void
 }
 
 export type AnswerOutcome = {

@@ -61,14 +61,17 @@ export class RunnerSession implements LinkSession {
       case 'accepted':
         return this.#accepted(agent, frame.message_id)
       case 'out': {
+        this.#options.worked(agent.id)
         const cursor = await takeRows(this.#options, agent, frame.rows)
         this.#peer.send({ type: 'confirmed', cursor })
         return
       }
       case 'activity':
       case 'conditions':
+        if (frame.type === 'activity') this.#options.worked(agent.id)
         return this.#says(agent, frame)
       case 'delta':
+        this.#options.worked(agent.id)
         this.#options.deltas.publish({
           agentId: agent.id,
           owner: agent.owner,

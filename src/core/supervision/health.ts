@@ -11,7 +11,6 @@ import type { Observed } from './observed.ts'
 import { type Look, ProbeLoop } from './probe-loop.ts'
 import { tell } from './situation.ts'
 import { Slots } from './slots.ts'
-import type { Watcher } from './supervision.ts'
 
 /** Looks that go on at once, over all agents: connections, and programs that are started. */
 const CONNECTIONS = 64
@@ -34,18 +33,12 @@ export interface HealthOptions {
   readonly changed: (agentId: string) => void
 }
 
-interface Watched {
-  readonly agent: AgentRow
-  readonly run: Run
-  readonly loops: readonly ProbeLoop[]
-}
-
 type Purpose = keyof NonNullable<Policy['probes']>
 
 /** Looks, from outside, whether live agents work: their probes, from the start of a run to its end. */
-export class Health implements Watcher {
+export class Health {
   readonly #options: HealthOptions
-  readonly #watched = new Map<string, Watched>()
+  readonly #watched = new Map<string, readonly ProbeLoop[]>()
   readonly #connections = new Slots(CONNECTIONS)
   readonly #programs = new Slots(PROGRAMS)
 
@@ -64,21 +57,15 @@ export class Health implements Watcher {
     if (given.length === 0) return
     observed.setHealth(agent.id, { health: probes.liveness ? 'unknown' : null, ready: probes.readiness ? false : null })
     const loops = given.map(({ purpose, probe }) => this.#loop(agent, run, purpose, probe))
-    this.#watched.set(agent.id, { agent, run, loops })
+    this.#watched.set(agent.id, loops)
     for (const loop of loops) loop.start(clock.now() - run.startedAt)
   }
 
-  /** Its policy may be another: the same run is looked at anew where its probes are. */
-  update(agent: AgentRow): void {
-    const now = this.#watched.get(agent.id)
-    if (now && JSON.stringify(probesOf(now.agent)) !== JSON.stringify(probesOf(agent))) this.begin(agent, now.run)
-  }
-
   end(agentId: string): void {
-    const watched = this.#watched.get(agentId)
-    if (!watched) return
+    const loops = this.#watched.get(agentId)
+    if (!loops) return
     this.#watched.delete(agentId)
-    for (const loop of watched.loops) loop.close()
+    for (const loop of loops) loop.close()
     const { observed } = this.#options
     observed.setHealth(agentId, { health: null, ready: null })
     observed.setConditions(agentId, 'liveness', [])
@@ -86,7 +73,7 @@ export class Health implements Watcher {
   }
 
   close(): void {
-    for (const { loops } of this.#watched.values()) for (const loop of loops) loop.close()
+    for (const loops of this.#watched.values()) for (const loop of loops) loop.close()
     this.#watched.clear()
   }
 
@@ -177,7 +164,7 @@ export class Health implements Watcher {
 const heartbeatProbe = probeSchema.parse({ type: 'heartbeat' })
 
 /** What is looked at: as its policy says, and the runner of those that have one, unless it says otherwise. */
-function probesOf({ kind, policy }: AgentRow): NonNullable<Policy['probes']> {
+export function probesOf({ kind, policy }: AgentRow): NonNullable<Policy['probes']> {
   if (policy.probes?.liveness || kind === 'command' || kind === 'container') return policy.probes ?? {}
   return { ...policy.probes, liveness: heartbeatProbe }
 }

@@ -12,6 +12,7 @@ const unseen: HealthView = { health: null, ready: null }
 export class Observed {
   readonly #health = new Map<string, HealthView>()
   readonly #resources = new Map<string, Resources>()
+  readonly #stalled = new Set<string>()
   /** By agent, then by who says so. */
   readonly #conditions = new Map<string, Map<string, readonly Condition[]>>()
 
@@ -36,6 +37,15 @@ export class Observed {
     this.#resources.delete(agentId)
   }
 
+  stalled(agentId: string): boolean {
+    return this.#stalled.has(agentId)
+  }
+
+  setStalled(agentId: string, stalled: boolean): void {
+    if (stalled) this.#stalled.add(agentId)
+    else this.#stalled.delete(agentId)
+  }
+
   conditions(agentId: string): readonly Condition[] {
     return [...(this.#conditions.get(agentId)?.values() ?? [])].flat()
   }
@@ -53,6 +63,7 @@ export class Observed {
   clear(agentId: string): void {
     this.#health.delete(agentId)
     this.#resources.delete(agentId)
+    this.#stalled.delete(agentId)
     this.#conditions.delete(agentId)
   }
 }

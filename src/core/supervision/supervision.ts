@@ -11,11 +11,13 @@ import type { HealthView } from './observed.ts'
 import type { RestartLimit } from './restart-limit.ts'
 import type { Record } from './situation.ts'
 
-/** Looks at a live run from outside, until it is stopped or has ended. */
+/** Looks at live runs from outside, each until it is stopped or has ended. */
 export interface Watcher {
   begin(agent: AgentRow, run: Run): void
   /** Harmless where nothing was begun. */
   end(agentId: string): void
+  /** The agent is gone. */
+  forget(agentId: string): void
 }
 
 export interface SupervisionOptions {
@@ -29,7 +31,7 @@ export interface SupervisionOptions {
   readonly linkOf: (runId: string) => LinkInfo
   /** What its probes say of an agent, for those that depend on it. */
   readonly healthOf: (agentId: string) => HealthView
-  readonly watchers?: readonly Watcher[]
+  readonly watcher?: Watcher
   readonly restartsPerSecond: number
   /** In [0,1). */
   readonly random: () => number

@@ -8,6 +8,7 @@ import { Dependents } from './dependents.ts'
 import { Keeper } from './keeper.ts'
 import type { Waiting } from './order.ts'
 import { RestartLimit } from './restart-limit.ts'
+import { scheduleCursor } from './schedules.ts'
 import { loadRecord, type Record, tell } from './situation.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { UserLogs } from './user-logs.ts'
@@ -66,10 +67,10 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
     attached(agent, run, fresh) {
       if (recovering) attachedOnce.add(agent.id)
       userLogs.follow(agent, run.handle.runId, fresh)
-      for (const watcher of options.watchers ?? []) watcher.begin(agent, run)
+      options.watcher?.begin(agent, run)
     },
     unwatch(agentId) {
-      for (const watcher of options.watchers ?? []) watcher.end(agentId)
+      options.watcher?.end(agentId)
     },
     dependents,
     halting: () => halting,
@@ -82,6 +83,7 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
     forget: (agentId) => void keepers.delete(agentId),
     remove(agent) {
       userLogs.end(agent.id)
+      options.watcher?.forget(agent.id)
       return remove(options, agent)
     },
   }
@@ -227,6 +229,7 @@ async function remove({ store, runtime, project, secrets, clock, logger }: Super
     await tables.agents.delete(agent.id)
     await tables.cursors.delete(`runner:${agent.id}`)
     await tables.cursors.delete(claimCursor(agent.id))
+    for (const index of (agent.policy.schedules ?? []).keys()) await tables.cursors.delete(scheduleCursor(agent.id, index))
   })
   logger.info({ agent: agent.id, name: `${agent.owner}/${agent.name}` }, 'agent deleted')
   return true

@@ -25,7 +25,7 @@ export interface StatusOptions {
   readonly runtime: Runtime
   readonly bus: Bus
   readonly journal: Journal
-  readonly presence: Presence
+  readonly presence: Pick<Presence, 'of'>
   readonly conditionsOf: Viewing['conditionsOf']
   readonly clock: Clock
   readonly about: About
