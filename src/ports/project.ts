@@ -20,7 +20,7 @@ export interface Project {
     agent: AgentRow,
     run: { readonly runId: string; readonly start: number },
   ): Promise<Pick<RunSpec, 'argv' | 'cwd' | 'env' | 'reapOnExit' | 'needs'>>
-  /** Appends a line of an agent's output to its owner's `all.log`, which stays bounded. Never throws. */
-  log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void
+  /** Appends a line of an agent's output to its owner's `all.log`, which stays bounded. `at`: epoch ms; default now. Never throws. */
+  log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string, at?: number): void
   close(): Promise<void>
 }

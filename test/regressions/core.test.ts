@@ -20,6 +20,7 @@ it('[part of P8] a store that took nothing kept every token out, reads included'
 })
 
 it("the user's log stayed empty for good when an agent's first run printed nothing", async () => {
+  const { store } = await CoreWorld.open()
   const runtime = new FakeRuntime(systemClock)
   const project = new FakeProject()
   const begun = Promise.withResolvers<void>()
@@ -32,13 +33,14 @@ it("the user's log stayed empty for good when an agent's first run printed nothi
     ] as const)
       yield { runId, stream: 'stdout' as const, at: 0, text }
   } as typeof runtime.logs
-  const logs = new UserLogs({ runtime, project, logger: silentLogger })
+  const logs = new UserLogs({ runtime, project, store, clock: systemClock, logger: silentLogger })
   const agent = { id: 'a', owner: 'alice', name: 'news', kind: 'team' } as AgentRow
   logs.follow(agent, 'first', true)
   logs.follow(agent, 'second', true)
   begun.resolve()
   await until(() => project.lines.length === 2, 'two lines')
   expect(project.lines).toEqual(['alice/news hello', 'alice/news again'])
+  logs.close()
 })
 
 it('a reader of the journal that fell out of the kept window while it read was not told', async () => {

@@ -11,7 +11,7 @@ import { RestartLimit } from './restart-limit.ts'
 import { scheduleCursor } from './schedules.ts'
 import { loadRecord, type Record, tell } from './situation.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
-import { UserLogs } from './user-logs.ts'
+import { UserLogs, userLogCursor } from './user-logs.ts'
 
 export interface Supervisor {
   /** Adopts what runs and takes up every intent that is not fulfilled. Resolves once each live run was found or given up. */
@@ -229,6 +229,7 @@ async function remove({ store, runtime, project, secrets, clock, logger }: Super
     await tables.agents.delete(agent.id)
     await tables.cursors.delete(`runner:${agent.id}`)
     await tables.cursors.delete(claimCursor(agent.id))
+    await tables.cursors.delete(userLogCursor(agent.id))
     for (const index of (agent.policy.schedules ?? []).keys()) await tables.cursors.delete(scheduleCursor(agent.id, index))
   })
   logger.info({ agent: agent.id, name: `${agent.owner}/${agent.name}` }, 'agent deleted')

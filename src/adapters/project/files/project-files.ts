@@ -109,8 +109,8 @@ class ProjectFiles implements Project {
     if (agent.kind === 'team' && !(await this.#tree.isFile(...placesOf(agent).program))) await this.write(agent)
   }
 
-  log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string): void {
-    if (isName(agent.owner) && isName(agent.name)) this.#logs.append(agent.owner, agent.name, line)
+  log(agent: Pick<AgentRow, 'owner' | 'name'>, line: string, at?: number): void {
+    if (isName(agent.owner) && isName(agent.name)) this.#logs.append(agent.owner, agent.name, line, at)
   }
 
   close(): Promise<void> {

@@ -42,10 +42,10 @@ export class UserLogFiles {
     this.#options = { maxBytes: 10 * 1024 * 1024, keep: 3, ...options }
   }
 
-  append(owner: string, name: string, text: string): void {
+  append(owner: string, name: string, text: string, at = this.#options.clock.now()): void {
     const one = this.#waiting.get(owner) ?? { lines: [], size: 0, lost: 0, dropped: 0, failing: false, writing: undefined }
     this.#waiting.set(owner, one)
-    const line = lineOf(this.#options.clock.now(), name, text)
+    const line = lineOf(at, name, text)
     if (one.size + line.length > MOST_WAITING || this.#size + line.length > MOST_WAITING_OF_ALL) {
       one.dropped += 1
       return
