@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { CliContext } from './doors/cli/context.ts'
 import { verbIndex } from './doors/cli/word.ts'
 
@@ -8,6 +9,7 @@ const cwd = process.cwd()
 const context: CliContext = {
   env,
   cwd,
+  launcher: fileURLToPath(new URL('../bin/regent', import.meta.url)),
   version: async () => (await import('./config/version.ts')).version,
   locateHome: async (flags) => (await import('./config/locate.ts')).locateHome(flags, env, cwd),
   async config() {

@@ -8,6 +8,8 @@ export type Flags = Readonly<Record<string, string | undefined>>
 export interface CliContext {
   readonly env: Env
   readonly cwd: string
+  /** What `regent` is: the absolute path of `bin/regent`. */
+  readonly launcher: string
   /** Version of the package. */
   readonly version: () => Promise<string>
   readonly locateHome: (flags: Flags) => Promise<string>

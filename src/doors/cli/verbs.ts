@@ -92,6 +92,7 @@ export const verbs: readonly Verb[] = [
   { name: 'events', group: SEE, summary: 'show what happened', load: () => import('./verbs/events.ts') },
   { name: 'doctor', group: REGENT, summary: 'find out what is missing here', load: () => import('./verbs/doctor.ts') },
   { name: 'config', group: REGENT, summary: 'check and show the configuration', load: () => import('./verbs/config.ts') },
+  { name: 'startup', group: REGENT, summary: 'start Regent with the machine', load: () => import('./verbs/startup.ts') },
   { name: 'backup', group: REGENT, summary: 'copy the home to one file, while it is in use', load: () => import('./verbs/backup.ts') },
   { name: 'restore', group: REGENT, summary: 'make a home from a backup', load: () => import('./verbs/restore.ts') },
   { name: 'recover', group: REGENT, summary: 'make a lost database anew from what runs', load: () => import('./verbs/recover.ts') },
