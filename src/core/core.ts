@@ -1,5 +1,6 @@
 import type { FromRegent, FromRunner } from '../contract/link.ts'
 import type { Call, OpenStream } from '../contract/operation.ts'
+import type { Check } from '../contract/system.ts'
 import type { Caller } from '../contract/tokens.ts'
 import type { Family } from './system/families.ts'
 
@@ -10,6 +11,8 @@ export interface Core {
   readonly open: OpenStream
   readonly identity: Identity
   readonly links: Links
+  /** How the parts are, within about a second, whatever hangs. Never rejects. */
+  readonly checks: () => Promise<readonly Check[]>
   /** Numbers for `/metrics`, of the agents that the caller may see. */
   readonly metrics: (caller: Caller) => Promise<readonly Family[]>
 }

@@ -118,6 +118,7 @@ export function createCore(options: CoreOptions): RunningCore {
     }),
     identity: createIdentity({ ...options, revocations: parts.revocations }),
     links,
+    checks: () => checks.read(),
     metrics: (caller) => metrics.read(caller),
     async begin() {
       await journal.open()

@@ -3,7 +3,7 @@ import type { AgentDetail, AgentView } from '../../src/contract/agents.ts'
 import type { EventView } from '../../src/contract/events.ts'
 import type { CallContext, OperationShape } from '../../src/contract/operation.ts'
 import { operations } from '../../src/contract/operations.ts'
-import type { SystemStatus } from '../../src/contract/system.ts'
+import type { Check, SystemStatus } from '../../src/contract/system.ts'
 import type { Caller } from '../../src/contract/tokens.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Family } from '../../src/core/system/families.ts'
@@ -31,6 +31,8 @@ export interface FakeCore {
   /** Overrides one operation; the next calls of that name go to it. */
   readonly answers: Map<string, (input: Record<string, unknown>, context: CallContext) => object | Promise<object>>
   status: SystemStatus
+  /** What `checks` answers; those of `status`. */
+  checks: () => readonly Check[] | Promise<readonly Check[]>
   /** What `metrics` answers. */
   families: (caller: Caller) => readonly Family[]
   /** The oldest event that is kept. */
@@ -102,9 +104,11 @@ export function createFakeCore(): FakeCore {
         localAdmin: (via) => ({ user: 'me', role: 'admin', via }),
       },
       links,
+      checks: async () => fake.checks(),
       metrics: async (caller) => fake.families(caller),
     },
     links,
+    checks: () => fake.status.checks,
     families: () => [],
     agents: new Map(),
     seen: [],

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import type { SystemStatus } from '../../contract/system.ts'
+import type { Check } from '../../contract/system.ts'
 import type { Core } from '../../core/core.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import { reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { withoutSecrets } from '../shared/without-secrets.ts'
 import { metricsRoute } from './metrics.ts'
@@ -15,48 +15,49 @@ export interface HealthOptions {
   readonly logger: Logger
 }
 
-/** Parts that answer no sooner count as not ready. */
-const PATIENCE_MS = 5000
-/** Whoever asks whether the process lives does not wait for its parts. */
-const LIVENESS_MS = 75
+/** Whoever asks whether the process lives does not wait for its parts: he is told how they were. */
+const LIVENESS_MS = 50
 
 /**
  * /health, as the manager API's users know it: 200 while the process serves. /livez: the same without a word. /readyz: 200, or 503
  * and which check fails. /version, /metrics. All of them behind the gate, like everything else.
  */
 export function healthRoutes(app: FastifyInstance, { core, auth, version, clock, logger }: HealthOptions): void {
-  const status = async (patienceMs: number): Promise<Pick<SystemStatus, 'ready' | 'checks'>> => {
-    const over = new AbortController()
-    const late = Promise.withResolvers<never>()
-    const cancel = clock.after(patienceMs, () => {
-      over.abort()
-      late.reject(new RegentError('UNAVAILABLE', `the parts did not answer within ${patienceMs} ms`))
+  const read = (): Promise<readonly Check[]> =>
+    core.checks().catch((error: unknown): Check[] => {
+      logger.error({ error: withoutSecrets(reasonOf(error)) }, 'the checks cannot be read')
+      return [{ name: 'checks', ok: false, required: true, message: 'the checks cannot be read' }]
     })
-    try {
-      const context = { caller: core.identity.localAdmin('http'), signal: over.signal }
-      return (await Promise.race([core.call('system.status', {}, context), late.promise])) as SystemStatus
-    } catch (error) {
-      if (!(error instanceof RegentError)) logger.error({ error: withoutSecrets(reasonOf(error)) }, 'the status cannot be read')
-      const message = error instanceof RegentError ? error.message : 'the status cannot be read'
-      return { ready: false, checks: [{ name: 'status', ok: false, required: true, message }] }
-    } finally {
-      cancel()
-    }
+  let known: readonly Check[] = []
+  let reading: Promise<readonly Check[]> | undefined
+  /** One reading for all who ask meanwhile. */
+  const checks = (): Promise<readonly Check[]> => {
+    reading ??= read().then((found) => {
+      reading = undefined
+      known = found
+      return found
+    })
+    return reading
   }
-  app.get('/health', async () => {
-    const { checks } = await status(LIVENESS_MS)
-    return {
-      status: 'healthy',
-      ts: clock.now() / 1000,
-      service: 'regent',
-      checks: Object.fromEntries(checks.map(({ name, ok }) => [name, ok ? 'ok' : 'failed'])),
-      ...(auth === 'none' && { auth }),
-    }
-  })
+  const checksSoon = async (): Promise<readonly Check[]> => {
+    const late = Promise.withResolvers<void>()
+    const cancel = clock.after(LIVENESS_MS, late.resolve)
+    await Promise.race([checks(), late.promise])
+    cancel()
+    return known
+  }
+  app.get('/health', async () => ({
+    status: 'healthy',
+    ts: clock.now() / 1000,
+    service: 'regent',
+    checks: Object.fromEntries((await checksSoon()).map(({ name, ok }) => [name, ok ? 'ok' : 'failed'])),
+    ...(auth === 'none' && { auth }),
+  }))
   app.get('/livez', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => {
-    const { ready, checks } = await status(PATIENCE_MS)
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks })
+    const found = await checks()
+    const ready = found.every(({ ok, required }) => ok || !required)
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks: found })
   })
   app.get('/version', async () => ({ version, node: process.versions.node }))
   metricsRoute(app, core)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Check } from '../../../src/contract/system.ts'
 import { listen } from '../../../src/doors/http/listeners.ts'
 import { newAgent } from '../../helpers/fake-core.ts'
 import { ALICE, as, createDoor, openDoor } from '../../helpers/http-door.ts'
@@ -171,10 +172,26 @@ describe('the server', () => {
     fake.status = { ...fake.status, ready: false, checks: [{ name: 'store', ok: false, message: 'disk full', required: true }] }
     const ready = await read('/readyz')
     expect([ready.statusCode, ready.json().checks[0].message]).toEqual([503, 'disk full'])
-    fake.answers.set('system.status', () => {
+    fake.checks = () => {
       throw new Error('broken')
-    })
-    expect((await read('/readyz')).json()).toMatchObject({ status: 'not ready', checks: [{ name: 'status', ok: false }] })
+    }
+    expect((await read('/readyz')).json()).toMatchObject({ status: 'not ready', checks: [{ name: 'checks', ok: false }] })
     expect((await read('/health')).json()).toMatchObject({ status: 'healthy' })
+  })
+
+  it('answers /health at once with what is known, while a part is waited for', async () => {
+    const { app, fake } = createDoor()
+    const read = async (url: string) => app.inject({ url, headers: as(ALICE) })
+    expect((await read('/health')).json().checks).toEqual({ store: 'ok' })
+    const slow = Promise.withResolvers<Check[]>()
+    fake.checks = () => slow.promise
+    const waiting = read('/readyz')
+    const begun = performance.now()
+    expect((await read('/health')).json()).toMatchObject({ status: 'healthy', checks: { store: 'ok' } })
+    expect(performance.now() - begun).toBeLessThan(100)
+    slow.resolve([{ name: 'bus', ok: false, required: true, message: 'has not answered for 1 s' }])
+    expect((await waiting).statusCode).toBe(503)
+    fake.checks = () => new Promise(() => {})
+    expect((await read('/health')).json().checks).toEqual({ bus: 'failed' })
   })
 })
