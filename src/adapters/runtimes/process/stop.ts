@@ -1,13 +1,15 @@
 import type { Exit } from '../../../ports/runtime.ts'
 import { isAlive, isStill, signalExactly, statOf, worksFor } from './identity.ts'
 import type { ProcessStat } from './proc.ts'
-import { membersOf, type ProcessTree, writersTo } from './process-tree.ts'
+import { type ProcessTree, writersTo } from './process-tree.ts'
+import type { Reach } from './reach.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 
 export interface StopTarget {
   readonly directory: RunDirectory
   readonly record: PidRecord | null
   readonly tree: ProcessTree
+  readonly reach: Reach
   readonly clock: { elapsed(): number; sleep(ms: number): Promise<void> }
   /** Makes the run look at its records. */
   readonly look: () => void
@@ -30,12 +32,15 @@ export class Stop {
   readonly #target: StopTarget
   /** Every process ever seen to be of this run. */
   readonly #known = new Map<string, ProcessStat>()
+  /** Read while the wrapper is there, where it is. */
+  readonly #pipes: readonly string[]
   #signal: NodeJS.Signals
   #deadline: number
   #hardened = Promise.withResolvers<void>()
 
   constructor(target: StopTarget, options: StopOptions) {
     this.#target = target
+    this.#pipes = target.directory.outputPipes(target.record)
     this.#signal = options.signal
     this.#deadline = target.clock.elapsed() + options.graceMs
     const main = target.record && isAlive(target.record) ? statOf(target.record.pid) : undefined
@@ -58,24 +63,33 @@ export class Stop {
     const gone = this.#known.size === 0
     const found = await this.#find(gone)
     if (this.#signal !== 'SIGKILL') {
+      if (!gone) await this.#ready()
       this.#send(this.#signal)
       await this.#grace()
     }
     await this.#killAll(gone && found.length === 0 ? 1 : 0)
     await this.#target.exited
-    await this.#killWriters()
+    if (this.#target.reach.byOutput) await this.#killWriters()
     return this.#left().map(({ pid }) => pid)
+  }
+
+  async #ready(): Promise<void> {
+    const { reach } = this.#target
+    if (!reach.ready) return
+    await Promise.race([reach.ready(), this.#hardened.promise])
+    await this.#find(false)
   }
 
   /** Waits for everything known to end, at most until the deadline. */
   async #grace(): Promise<void> {
-    const { clock, exited, look, record } = this.#target
+    const { clock, exited, look, record, reach } = this.#target
     let pause: number = POLL_MS.first
-    for (let left = this.#left(); left.length > 0 && this.#rest() > 0; left = this.#left()) {
+    for (let left = this.#reached(); left.length > 0 && this.#rest() > 0; left = this.#reached()) {
       const waits = [clock.sleep(Math.min(pause, this.#rest())), this.#hardened.promise]
       await Promise.race(left.some(({ pid }) => pid === record?.pid) ? [...waits, exited] : waits)
       pause = Math.min(pause * 2, POLL_MS.last)
       look()
+      if (reach.killAll) await this.#find(false)
     }
   }
 
@@ -87,7 +101,7 @@ export class Stop {
       const found = await this.#find(true)
       empty = found.length === 0 ? empty + 1 : 0
       if (found.length > 0) {
-        this.#send('SIGKILL', found)
+        this.#kill(found)
         await clock.sleep(POLL_MS.first)
         look()
         if (clock.elapsed() > until) return
@@ -96,12 +110,13 @@ export class Stop {
     look()
   }
 
-  /** Whoever still has the run's own output pipe was started by it, whatever it did with its session and environment. */
+  /** Whoever still has the run's own output pipes was started by it, whatever it did with its session and environment. */
   async #killWriters(): Promise<void> {
-    const { clock, directory, record, tree } = this.#target
-    for (let round = 0; record && round < 20 && worksFor(record.pumpPid, directory.path); round += 1) {
-      if (round > 0) {
-        const writers = writersTo(record.pumpPid, await tree.stats()).filter((stat) => !worksFor(stat.pid, directory.path))
+    const { clock, directory, tree } = this.#target
+    for (let round = 0; round < 20 && !directory.outputEnded(); round += 1) {
+      const pipes = new Set([...this.#pipes, ...directory.outputPipes(this.#target.record)])
+      if (round > 0 && pipes.size > 0) {
+        const writers = writersTo(pipes, await tree.stats()).filter((stat) => !worksFor(stat.pid, directory.path))
         this.#know(writers)
         for (const writer of writers) signalExactly(writer, 'SIGKILL')
       }
@@ -110,20 +125,38 @@ export class Stop {
   }
 
   async #find(marks: boolean): Promise<ProcessStat[]> {
-    const { directory, record, tree } = this.#target
-    const snapshot = await (marks ? tree.full() : tree.stats())
-    const found = membersOf(snapshot, directory.runId, record?.pid ?? null, this.#known.values())
+    const { reach } = this.#target
+    const found = await reach.find(this.#known.values(), marks)
     this.#know(found)
-    return found
+    return reach.spares ? found.filter((stat) => !reach.spares?.(stat)) : found
   }
 
-  /** To the group in one call while its number is surely still ours, and to each process outside it. Wakes stopped ones, so that they can obey. */
-  #send(signal: NodeJS.Signals, to: readonly ProcessStat[] = this.#left()): void {
+  #kill(found: readonly ProcessStat[]): void {
+    const { reach } = this.#target
+    if (reach.killAll) reach.killAll()
+    else this.#send('SIGKILL', found)
+  }
+
+  /** To the group in one call while its number is surely still ours, and to each process outside it. */
+  #send(signal: NodeJS.Signals, those: readonly ProcessStat[] = this.#reached()): void {
+    const { deaf } = this.#target.reach
+    if (deaf && signal !== 'SIGKILL') {
+      for (const stat of those) if (!deaf(stat)) signalExactly(stat, signal)
+      this.#wake(those)
+    } else this.#sendTogether(signal, those)
+  }
+
+  #sendTogether(signal: NodeJS.Signals, to: readonly ProcessStat[]): void {
     const main = this.#target.record?.pid ?? 0
     const group = to.filter((stat) => stat.group === main)
     const sent = group.some((stat) => signalExactly(stat, signal, main))
     for (const stat of sent ? to.filter((other) => other.group !== main) : to) signalExactly(stat, signal)
-    if (signal !== 'SIGKILL') for (const stat of to) if (statOf(stat.pid)?.state === 'T') signalExactly(stat, 'SIGCONT')
+    if (signal !== 'SIGKILL') this.#wake(to)
+  }
+
+  /** Stopped ones, so that they can obey. */
+  #wake(stats: readonly ProcessStat[]): void {
+    for (const stat of stats) if (statOf(stat.pid)?.state === 'T') signalExactly(stat, 'SIGCONT')
   }
 
   #know(stats: Iterable<ProcessStat>): void {
@@ -132,6 +165,12 @@ export class Stop {
 
   #left(): ProcessStat[] {
     return [...this.#known.values()].filter(isStill)
+  }
+
+  /** Those left that it may signal. */
+  #reached(): ProcessStat[] {
+    const { spares } = this.#target.reach
+    return spares ? this.#left().filter((stat) => !spares(stat)) : this.#left()
   }
 
   #rest(): number {

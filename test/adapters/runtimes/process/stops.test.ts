@@ -22,7 +22,8 @@ const wrapperOf = (home: string, run: Run) => Number(record(home, run)[3])
 
 describe('stop means all of it (P4)', () => {
   it('says how sure it is', async () => {
-    expect((await openRuntime()).can).toEqual({ survivesRestart: true, limits: false, stopLevel: 'C' })
+    const { can } = await openRuntime(undefined, { stopLevel: 'C' })
+    expect(can).toMatchObject({ survivesRestart: true, stopLevel: 'C' })
   })
 
   it('ends children in their own session, double forks, and an orphan without environment that kept the output (F04)', async () => {
@@ -162,9 +163,9 @@ describe('never a stranger (P3)', () => {
     await run.stop({ signal: 'SIGKILL', graceMs: 0 })
     await runtime.close()
     const directory = join(home, 'runs', run.handle.runId)
-    const [, start = '', boot = '', wrapper = '', pump = ''] = record(home, run)
-    const fields = change([String(stranger.pid), start, boot, wrapper, pump])
-    writeFileSync(join(directory, 'pid'), `${fields.join(' ').padEnd(95)}\n`)
+    const [, start = '', boot = '', wrapper = ''] = record(home, run)
+    const fields = change([String(stranger.pid), start, boot, wrapper])
+    writeFileSync(join(directory, 'pid'), `${fields.join(' ').padEnd(127)}\n`)
     writeFileSync(join(directory, 'exit'), `${' '.repeat(63)}\n`)
     const again = await (await openRuntime(home)).reattach(run.handle)
     return { run: again, stranger: stranger.pid ?? 0 }

@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Check } from '../../../contract/system.ts'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import type { Logger } from '../../../kernel/logger.ts'
+import type { RunSpec, Runtime } from '../../../ports/runtime.ts'
+import { removeCgroup, removeIfEmpty } from './cgroup.ts'
+import { type Confinement, sessionBefore } from './confinement.ts'
+import { type Choice, chooseLevel, type WantedLevel } from './level-choice.ts'
+import { onLinux } from './proc.ts'
+import { levels } from './reach.ts'
+import { entrancesOf, foldersIn, makeGroups, openPlaces, type RunGroups, removeGroups, thisMachine } from './run-groups.ts'
+
+export interface ConfinerOptions {
+  /** The run directories; the groups of this home are named after them. */
+  readonly dir: string
+  readonly shell: string
+  readonly logger: Logger
+  readonly stopLevel?: WantedLevel
+  /** Which way of ending a cgroup may be used. */
+  readonly endBy?: 'any' | 'freezer'
+}
+
+/** Finds out, once, what this machine lets Regent do around its runs. */
+export async function openConfiner(options: ConfinerOptions): Promise<Confiner> {
+  const name = `regent-${createHash('sha256').update(options.dir).digest('hex').slice(0, 12)}`
+  const opened = onLinux ? openPlaces(name, thisMachine(), options.endBy) : { places: {}, missing: {} }
+  const wanted = options.stopLevel ?? 'auto'
+  const choice = await chooseLevel(options.shell, opened, wanted)
+  if (wanted !== 'auto' && choice.level !== wanted)
+    options.logger.warn(
+      { wanted, level: choice.level, reason: choice.why[wanted] },
+      'the stop level that is asked for is not to be had here; the next one is used',
+    )
+  return new Confiner(options, choice)
+}
+
+export class Confiner {
+  readonly can: Pick<Runtime['can'], 'limits' | 'stopLevel'>
+  readonly #options: ConfinerOptions
+  readonly #choice: Choice
+  /** Groups that could not be removed, because somebody was left in them. */
+  #left: RunGroups[] = []
+
+  constructor(options: ConfinerOptions, choice: Choice) {
+    this.#options = options
+    this.#choice = choice
+    const { memory, cpu, pids } = choice.places
+    const limits = { memory_bytes: memory !== undefined, cpus: cpu !== undefined, pids: pids !== undefined, open_files: true }
+    this.can = { limits, stopLevel: choice.level }
+    this.#sweep()
+  }
+
+  readonly confine = (spec: RunSpec): Confinement => {
+    const { level, namespace } = this.#choice
+    const groups = this.#makeGroups(spec)
+    const inside = level === 'B'
+    return {
+      enter: entrancesOf(groups),
+      before: [...sessionBefore(), ...(inside ? namespace : [])],
+      environment: inside ? 'after' : 'first',
+      env: {},
+      kept: { level, groups, account: null, cwd: spec.cwd },
+      release: () => this.release(groups),
+    }
+  }
+
+  /** Removes groups as soon as nobody is left in them: now, or with those of a later run. */
+  release(groups: RunGroups): void {
+    this.#left = [...this.#left, groups]
+      .filter((one) => foldersIn(one).length > 0)
+      .filter((one) => {
+        try {
+          return !removeGroups(one)
+        } catch (error) {
+          this.#options.logger.warn({ groups: foldersIn(one).map(({ dir }) => dir), reason: reasonOf(error) }, 'a cgroup cannot be removed')
+          return false
+        }
+      })
+  }
+
+  /** Leaves no folder of its own where no run is left. */
+  close(): void {
+    this.release({})
+    for (const place of foldersIn(this.#choice.places)) removeIfEmpty(place)
+  }
+
+  checks(): Check[] {
+    return [levelCheck(this.#choice), limitsCheck(this.#choice)]
+  }
+
+  #makeGroups({ runId, limits }: RunSpec): RunGroups {
+    try {
+      const { all, ...rest } = this.#choice.places
+      return makeGroups(this.#choice.level === 'A' && all ? { all, ...rest } : rest, runId, limits)
+    } catch (error) {
+      throw new RegentError('START_FAILED', `the cgroup of the run cannot be made: ${reasonOf(error)}`, {
+        hint: 'Look at the limits of the agent; REGENT_STOP_LEVEL=C does without cgroups for its end.',
+        cause: error,
+      })
+    }
+  }
+
+  /** What runs left that nothing is known of any more. */
+  #sweep(): void {
+    for (const place of foldersIn(this.#choice.places))
+      try {
+        for (const entry of readdirSync(place.dir, { withFileTypes: true }))
+          if (entry.isDirectory() && !existsSync(join(this.#options.dir, entry.name)))
+            removeCgroup({ version: place.version, dir: join(place.dir, entry.name) })
+      } catch (error) {
+        this.#options.logger.warn({ dir: place.dir, reason: reasonOf(error) }, 'cgroups of earlier runs cannot be removed')
+      }
+  }
+}
+
+const sure = {
+  A: 'A (cgroup): a stop ends all that an agent started',
+  B: 'B (pid namespace): a stop ends all that an agent started, and so does the end of its main process',
+  C: 'C (marks): a child that left the session, its environment and its output behind survives a stop',
+  D: 'D (process group): a child in a session of its own survives a stop',
+} as const
+
+function levelCheck({ level, why }: Choice): Check {
+  const better = levels.slice(0, levels.indexOf(level)).flatMap((one) => (why[one] === undefined ? [] : [`not ${one}: ${why[one]}`]))
+  return { name: 'stop level', ok: level === 'A' || level === 'B', message: [sure[level], ...better].join('; '), required: false }
+}
+
+const limitNames = { memory: 'memory', cpu: 'cpus', pids: 'pids' } as const
+
+function limitsCheck({ places, why }: Choice): Check {
+  const parts = ['memory', 'cpu', 'pids'] as const
+  const missing = parts.filter((part) => places[part] === undefined)
+  const held = [...parts.filter((part) => places[part] !== undefined).map((part) => limitNames[part]), 'open files']
+  const reasons = [...new Set(missing.map((part) => why[part] ?? 'no cgroup can be made here'))]
+  const message =
+    missing.length === 0
+      ? `enforced: ${held.join(', ')}`
+      : `not enforced: ${missing.map((part) => limitNames[part]).join(', ')} (${reasons.join('; ')}); enforced: ${held.join(', ')}`
+  return { name: 'limits', ok: missing.length === 0, message, required: false }
+}
