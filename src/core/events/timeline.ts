@@ -20,15 +20,18 @@ const words: Readonly<Record<EventType, Words>> = {
   'agent.health_changed': ({ data }) => `is ${text(data.health) || 'in another health'}${after(': ', data.message)}`,
   'agent.ready_changed': ({ data }) => `is ${data.ready === false ? 'not ready' : 'ready'}${after(': ', data.message)}`,
   'agent.stalled': ({ data }) =>
-    `lives and does nothing${typeof data.for_ms === 'number' ? ` since ${span(data.for_ms)}` : ''}${after(': ', data.step)}`,
-  'agent.schedule_fired': ({ data }) => `its schedule came${after(' (', data.cron, ')')}${after(': ', data.action)}`,
+    data.cleared === true
+      ? 'works again'
+      : `lives and does nothing${after(': ', data.message)}${after('; step ', data.step)}${after(', but ', data.kept)}`,
+  'agent.schedule_fired': ({ data }) =>
+    `its schedule${data.missed === true ? ' was missed' : ' came'}${after(' (', data.cron, ')')}${after(': ', data.done)}`,
   'agent.signalled': (event) => `sent ${signalName(event.data.signal)}${by(event)}`,
   'agent.logs_cleared': (event) => `its output was forgotten${by(event)}`,
   'run.starting': ({ data }) => `launched${after(': ', data.reason)}`,
   'run.running': ({ data }) => `up${after(': ', data.reason)}${after(', pid ', data.pid)}`,
   'run.stopping': ({ data }) => `told to end${after(': ', data.reason)}`,
   'run.stopped': ({ data }) => `${text(data.reason) || 'stopped'}${lived(data)}${oom(data)}${survivors(data)}`,
-  'run.exited': ({ data }) => `ended by itself${after(': ', data.reason)}${lived(data)}${oom(data)}`,
+  'run.exited': ({ data }) => `ended by ${data.unfit === true ? 'Regent' : 'itself'}${after(': ', data.reason)}${lived(data)}${oom(data)}`,
   'run.backoff': ({ data }) => `${text(data.reason) || 'died; restarted soon'}${lived(data)}${oom(data)}`,
   'run.fatal': ({ data }) => `given up${after(': ', data.reason)}${oom(data)}`,
   'run.unknown': ({ data }) => `cannot be seen${after(': ', data.reason)}`,

@@ -91,20 +91,24 @@ export class Health {
       case 'tcp':
         return (signal) => this.#options.prober.probe(probe, signal)
       case 'exec':
-        return (signal) => this.#exec(agent, run, probe, signal)
+        return this.#program(agent, run, probe)
       case 'heartbeat':
         return this.#listener(agent.id, run.handle.runId)
     }
   }
 
   /** A program that Regent could not even start says nothing of the agent. */
-  async #exec(agent: AgentRow, run: Run, { command, timeout }: Extract<Probe, { type: 'exec' }>, signal: AbortSignal) {
-    try {
-      const { code, output } = await run.exec(command, { timeoutMs: timeout * 1000, signal })
-      return { ok: code === 0, message: execWords(command, code, output, timeout) }
-    } catch (error) {
-      if (!signal.aborted) this.#options.logger.warn({ agent: agent.id, error: reasonOf(error) }, 'a probe could not be started')
-      return undefined
+  #program(agent: AgentRow, run: Run, { command, timeout }: Extract<Probe, { type: 'exec' }>): Look {
+    let told = false
+    return async (signal) => {
+      try {
+        const { code, output } = await run.exec(command, { timeoutMs: timeout * 1000, signal })
+        return { ok: code === 0, message: execWords(command, code, output, timeout) }
+      } catch (error) {
+        if (!told && !signal.aborted) this.#options.logger.warn({ agent: agent.id, error: reasonOf(error) }, 'a probe could not be started')
+        told = true
+        return undefined
+      }
     }
   }
 

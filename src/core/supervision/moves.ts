@@ -101,6 +101,7 @@ export async function endRun(tables: Tables, record: Record, ending: Ending): Pr
     lived_ms: Math.round(ending.livedMs),
     ...(exit.kind !== 'lost' && exit.oom && { oom: true }),
     ...(exit.rebooted && { rebooted: true }),
+    ...(exit.unfit !== undefined && { unfit: true }),
   }
   if (life.state === 'STOPPING' || life.desired === 'stopped') {
     const why = life.state === 'STOPPING' ? life.reason : 'stopped as asked'

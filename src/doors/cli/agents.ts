@@ -36,6 +36,12 @@ export const stateColour = (state: AgentView['state']): Colour => stateColours[s
 
 const activityColours: Partial<Record<string, Colour>> = { working: 'cyan', needs_input: 'yellow', stalled: 'red', rate_limited: 'yellow' }
 
+/** The state, and what its probes have against it. */
+function stateOf({ state, health, ready }: AgentView): string {
+  if (health === 'unhealthy') return `${state} (unhealthy)`
+  return state === 'RUNNING' && ready === false ? `${state} (not ready)` : state
+}
+
 /** Why a person should look: what is missing comes before why it is in its state. */
 export function messageOf(agent: AgentView): string {
   const [first, ...others] = agent.conditions
@@ -63,7 +69,7 @@ export const agentColumns: readonly Column<AgentView>[] = [
   { title: 'NAME', value: ({ name }) => name, least: 12 },
   { title: 'OWNER', value: ({ owner }) => owner, least: 6, dropAt: 6 },
   { title: 'KIND', value: ({ kind }) => kind, dropAt: 8 },
-  { title: 'STATE', value: ({ state }) => state, colour: ({ state }) => stateColour(state) },
+  { title: 'STATE', value: stateOf, colour: (agent) => (agent.health === 'unhealthy' ? 'red' : stateColour(agent.state)) },
   {
     title: 'ACTIVITY',
     value: ({ activity }) => dash(activity),

@@ -69,6 +69,13 @@ function healthOf({ health, ready }: AgentDetail): string | null {
   return said.length === 0 ? null : said.join(', ')
 }
 
+function schedulesOf({ schedules }: AgentDetail): string | null {
+  const told = schedules.map(
+    ({ cron, timezone, action, next }) => `${action} at ${clean(cron)} ${timezone}, next ${next === null ? 'never' : timeOf(next)}`,
+  )
+  return told.length === 0 ? null : told.join('; ')
+}
+
 function dependenciesOf({ policy }: AgentDetail): string | null {
   const names = Object.entries(policy.depends_on ?? {}).map(([name, { condition }]) => `${name} (${condition})`)
   return names.length === 0 ? null : names.join(', ')
@@ -99,6 +106,7 @@ function describe({ agent, timeline }: Shown, paint: Paint): string[] {
     ],
     ['restart', `${policy.restart}, startsecs ${policy.startsecs}, startretries ${policy.startretries}`],
     ['depends on', dependenciesOf(agent)],
+    ['schedules', schedulesOf(agent)],
     ['stop', `${policy.stop_signal}, KILL after ${policy.stop_grace} s`],
     [
       'limits',
