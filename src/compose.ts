@@ -9,6 +9,7 @@ import { Ballast } from './adapters/home/ballast.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
 import { type LogFile, openLogFile } from './adapters/home/log-file.ts'
 import { createSelf } from './adapters/home/self.ts'
+import { runsIn, tracesIn } from './adapters/home/traces.ts'
 import { createNetProber } from './adapters/probes/net-prober.ts'
 import { createProjectFiles } from './adapters/project/files/project-files.ts'
 import { writeSupervisorConf } from './adapters/project/files/supervisor-conf.ts'
@@ -64,6 +65,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     const log = keep(openLogFile(join(home.dir, 'regent.log')))
     const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets, log)
     const ballast = keep(new Ballast({ dir: home.dir, clock: systemClock, logger }))
+    await refuseLost(config)
     const store = keep(await openStore(config, logger, ballast))
     const runtime = keep(await openRuntime(config, home, logger))
     const bus = keep(await openBus(config, logger))
@@ -162,6 +164,16 @@ function databaseOf(config: Config): string {
   return config.databaseUrl.slice('sqlite:'.length)
 }
 
+/** A new database in the place of one that was lost would leave its agents running with nobody to know them. */
+async function refuseLost(config: Config): Promise<void> {
+  const file = databaseOf(config)
+  const runs = existsSync(file) ? 0 : await runsIn(config.home)
+  if (runs > 0)
+    throw new RegentError('UNAVAILABLE', `the database is gone: ${file}, and there are records of ${runs} runs of its agents`, {
+      hint: '`regent recover` makes it anew from them; where there is a backup, `regent restore` is better.',
+    })
+}
+
 async function openStore(config: Config, logger: Logger, ballast?: Ballast): Promise<Store> {
   const file = databaseOf(config)
   const { openSqliteStore } = await import('./adapters/stores/sqlite/sqlite-store.ts')
@@ -229,7 +241,6 @@ export function offline(config: Config) {
       const taken = await takeUp(config, () => {
         found = setAside(databaseOf(config), systemClock)
       })
-      const { tracesIn } = await import('./adapters/home/traces.ts')
       return { found, ...taken, traces: await tracesIn(config.home, taken.known) }
     },
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../../kernel/errors.ts'
@@ -9,6 +10,12 @@ export async function tracesIn(dir: string, known: readonly string[]): Promise<s
   const found = new Set([...secrets, ...(await namesIn(join(dir, 'agents')))])
   for (const id of known) found.delete(id)
   return [...found].filter(isUuid).sort()
+}
+
+/** How many runs left their records in a home. */
+export async function runsIn(dir: string): Promise<number> {
+  const names = await namesIn(join(dir, 'runs'))
+  return names.filter((name) => existsSync(join(dir, 'runs', name, 'run.json'))).length
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -31,7 +31,7 @@ export const verbs: readonly Verb[] = [
   {
     name: 'import',
     group: AGENTS,
-    summary: 'take over the programs of supervisord, pm2 or process-compose',
+    summary: 'take over programs of supervisord, pm2 and others',
     load: () => import('./verbs/import.ts'),
   },
   { name: 'run', group: AGENTS, summary: 'keep any program running as an agent', load: () => import('./verbs/run.ts') },
