@@ -75,6 +75,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders).header('x-request-id', request.id)
     if (shutdown.begun) throw closing()
+    shutdown.enter(reply.raw)
     request.caller = await gate.admit(request.raw, { via: 'http', creates: request.routeOptions.config.creates === true })
   })
   app.setErrorHandler(fail)
@@ -85,7 +86,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   docsRoutes(app, version, options.docs !== false)
   app.addHook('preClose', async () => {
     shutdown.begin(servers.cut)
-    await Promise.all([...upgrades.values()].map((door) => door.close()))
+    // The listeners stay open until then, so that whoever comes is told.
+    await Promise.all([...[...upgrades.values()].map((door) => door.close()), shutdown.drained()])
   })
   app.addHook('onClose', async () => {
     await servers.close()
