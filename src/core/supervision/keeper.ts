@@ -3,6 +3,7 @@ import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
 import type { AgentRow, LifeRow, RunRow, Tables } from '../../ports/store.ts'
 import { decide, type Step } from './decide.ts'
+import { endLeftovers } from './leftovers.ts'
 import * as moves from './moves.ts'
 import { stopTurn, type Waiting, waitingOf } from './order.ts'
 import type { End } from './restart.ts'
@@ -97,7 +98,7 @@ export class Keeper {
     const record = await loadRecord(this.#s.store.read, this.agentId)
     if (!record) return this.#gone()
     this.#show(record)
-    if (this.#ended) return this.#recordEnd(this.#ended)
+    if (this.#ended) return this.#recordEnd(this.#ended, record)
     if (record.life.state !== 'BACKOFF') this.#dropTurn()
     if (liveStates.includes(record.life.state) && !this.#run) return this.#findRun(record)
     if (record.life.state === 'STARTING' && this.#aliveFor() >= record.agent.policy.startsecs * 1000) return this.#promote()
@@ -314,7 +315,8 @@ export class Keeper {
     return true
   }
 
-  async #recordEnd(ended: { readonly runId: string; readonly exit: End }): Promise<boolean> {
+  async #recordEnd(ended: { readonly runId: string; readonly exit: End }, record: Record): Promise<boolean> {
+    if (this.#run) await endLeftovers(record, this.#run, ended.exit, this.#s)
     const ending: moves.Ending = {
       exit: ended.exit,
       livedMs: this.#livedUntil(ended.exit.at),

@@ -27,6 +27,7 @@ export function lifeOperations(options: LifeOptions): Handlers<Names> {
   const started = async (input: { agent: string; wait: boolean; timeout?: number | undefined }, handling: Handling, intend: Intend) => {
     const row = await findAgent(options.store.read, input.agent, handling.caller)
     await options.project.check(row)
+    await options.runtime.check()
     const start = await intendFor(options, row, handling, intend)
     if (input.wait) await untilStarted(supervisor, row, start, handling.signal, input.timeout)
     return view(options, row)

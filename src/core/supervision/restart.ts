@@ -55,7 +55,8 @@ function fatal(reason: string, counted: { deaths: number; earlyDeaths: number })
   return { verdict: { to: 'FATAL', reason }, ...counted }
 }
 
-function restarts(policy: Policy, exit: End): boolean {
+/** Whether such an end is followed by a restart. */
+export function restarts(policy: Policy, exit: End): boolean {
   if (policy.restart === 'always') return true
   if (policy.restart === 'never') return false
   return !succeeded(policy, exit)
