@@ -29,23 +29,25 @@ export class Roster {
     return programs.filter(({ agent }) => !this.#removed.has(agent.id) || isLive(agent))
   }
 
+  /** What was started is active, whoever did it. */
   isActive({ agent }: AgentProgram): boolean {
-    return this.#active.has(agent.id)
+    return isLive(agent) || this.#active.has(agent.id) || (agent.run_id !== null && !this.#removed.has(agent.id))
   }
 
   reread(programs: readonly AgentProgram[]): Changes {
     this.#forgetDeleted(programs)
-    for (const { agent } of programs) if (isLive(agent)) this.#activate(agent)
     const changed = programs.filter(({ agent }) => agent.running_revision !== null && agent.running_revision < agent.revision)
     this.#changed = new Set(changed.map(({ agent }) => agent.id))
     return { added: programs.filter((program) => !this.isActive(program)), changed }
   }
 
   /** Answers whether it is to be started, as one that an update stopped. Throws ALREADY_ADDED. */
-  add({ agent, group }: AgentProgram): boolean {
+  add(program: AgentProgram): boolean {
+    const { agent, group } = program
     const restart = this.#changed.delete(agent.id)
-    if (this.#active.has(agent.id) && !restart) throw new Fault('ALREADY_ADDED', group)
-    this.#activate(agent)
+    if (this.isActive(program) && !restart) throw new Fault('ALREADY_ADDED', group)
+    this.#active.add(agent.id)
+    this.#removed.delete(agent.id)
     return restart
   }
 
@@ -54,11 +56,6 @@ export class Roster {
     if (isLive(agent) || agent.state === 'BACKOFF') throw new Fault('STILL_RUNNING', group)
     this.#active.delete(agent.id)
     this.#removed.add(agent.id)
-  }
-
-  #activate(agent: AgentView): void {
-    this.#active.add(agent.id)
-    this.#removed.delete(agent.id)
   }
 
   #forgetDeleted(programs: readonly AgentProgram[]): void {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 import { systemCode } from '../../../kernel/errors.ts'
 import { SafeTree } from './safe-tree.ts'
 import { iniValue } from './supervisor-ini.ts'
@@ -39,9 +39,10 @@ function supervisorConf(socket: string): string {
   ].join('\n')
 }
 
+/** Undefined where nothing is; what is no regular file counts as a person's own. */
 async function present(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    return (await lstat(path)).isFile() ? await readFile(path, 'utf8') : ''
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw error
