@@ -5,7 +5,7 @@ const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Epoch ms of what a person wrote: epoch ms, an ISO 8601 time, or how long ago (`10m`, `1h30m`). Throws INVALID that names `field`. */
 export function momentOf(value: number | string, field: string, now: number): number {
   if (typeof value === 'number') return value
-  if (/^\d+$/.test(value)) return Number(value)
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value)
   if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(value)) {
     const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)]
     return now - parts.reduce((total, [, count, unit]) => total + Number(count) * (units[unit ?? ''] ?? 0), 0)

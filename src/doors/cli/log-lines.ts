@@ -56,7 +56,7 @@ export class Received {
   /** What to ask for to go on. */
   resume(input: LogInput): LogInput {
     this.#known = new Map([...this.#last].map(([agentId, position]) => [agentId, { ...position }]))
-    if (this.#newest !== undefined) return { ...input, since: this.#newest - SLACK_MS, tail: ALL_LINES }
+    if (this.#newest !== undefined) return { ...input, since: Math.floor(this.#newest) - SLACK_MS, tail: ALL_LINES }
     return this.#timeless ? { ...input, tail: 0 } : { ...input, tail: ALL_LINES }
   }
 }

@@ -65,6 +65,7 @@ describe('what agents print', () => {
     expect(momentOf('1h30m', 'since', now)).toBe(now - 5_400_000)
     expect(momentOf('2026-01-31T07:00:00Z', 'since', now)).toBe(now - 3_600_000)
     expect(momentOf('1769846400000', 'since', now)).toBe(1_769_846_400_000)
+    expect(momentOf('1769846400000.25', 'since', now)).toBe(1_769_846_400_000.25)
     for (const bad of ['10x', 'x10m', '2026-13-45', '-5m', 'm']) {
       expect(() => momentOf(bad, 'since', now), bad).toThrow(/since must be/)
     }

@@ -76,11 +76,11 @@ describe('regent logs', () => {
     const at = 1_700_000_000_000
     const readings = [
       // What came before the connection was lost,
-      [line('a1', { at: at + 0.25 }), line('b1', { ...second, at: at + 1 }), line('a2', { at: at + 5 }), line('a3', { at: at + 5 })],
+      [line('a1', { at: at + 0.25 }), line('b1', { ...second, at: at + 1 }), line('a2', { at: at + 5.5 }), line('a3', { at: at + 5.5 })],
       // and everything since shortly before, with what was printed meanwhile.
       [
         ...[line('a1', { at: at + 0.25 }), line('b1', { ...second, at: at + 1 }), line('b2', { ...second, at: at + 4 })],
-        ...[line('a2', { at: at + 5 }), line('a3', { at: at + 5 }), line('a4', { at: at + 5 }), line('a5', { at: at + 9 })],
+        ...[line('a2', { at: at + 5.5 }), line('a3', { at: at + 5.5 }), line('a4', { at: at + 5.5 }), line('a5', { at: at + 9 })],
       ],
     ]
     regent.api.on('logs.stream', async function* () {

@@ -6,7 +6,7 @@ import type { DoctorConfig } from '../context.ts'
 import { localChecks } from '../local-checks.ts'
 import { withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
-import { clean } from '../output/text.ts'
+import { clean, plural, size } from '../output/text.ts'
 
 export function configure(command: Command, cli: Cli): void {
   withFormat(command, ['table', 'json', 'yaml'])
@@ -43,25 +43,38 @@ async function configured(cli: Cli): Promise<Check[]> {
   return [...(warnings.length > 0 ? warnings : [right]), ...(await localChecks(config, cli.context.env))]
 }
 
+const levels = {
+  A: 'everything, whatever it does',
+  B: 'everything that did not leave its namespace',
+  C: 'everything that kept its marker or group',
+  D: 'the process group only',
+}
+
+const stopLevel = (level: keyof typeof levels): Check => ({
+  ...{ name: 'server: stop', ok: true, required: false },
+  message: `level ${level}: a stop ends ${levels[level]}`,
+})
+
 /** What the server says of itself, and of every agent that lacks something. */
 async function served(cli: Cli): Promise<Check[]> {
   try {
     const status = await (await cli.client()).call('system.status', {}, { signal: cli.signal })
-    const levels = {
-      A: 'everything, whatever it does',
-      B: 'everything that did not leave its namespace',
-      C: 'everything that kept its marker or group',
-      D: 'the process group only',
-    }
+    const { memory_bytes, open_files, event_loop_lag_ms: lag } = status.process
+    const takes = [
+      size(memory_bytes),
+      ...(open_files === null ? [] : [plural(open_files, 'open file')]),
+      ...(lag === null ? [] : [`timers at most ${lag} ms late`]),
+    ]
     return [
       {
         name: 'server',
         ok: true,
         required: false,
-        message: `${status.version}, pid ${status.pid}, ${status.ready ? 'ready' : 'not ready'}`,
+        message: `${status.version}, pid ${status.pid}, ${status.ready ? 'ready' : 'not ready'}; ${takes.join(', ')}`,
       },
       ...status.checks.map((check) => ({ ...check, name: `server: ${check.name}` })),
-      { name: 'server: stop', ok: true, required: false, message: `level ${status.stop_level}: a stop ends ${levels[status.stop_level]}` },
+      // The runtime itself says more of it, where it can.
+      ...(status.checks.some(({ name }) => name === 'stop level') ? [] : [stopLevel(status.stop_level)]),
       ...status.conditions.map(({ agent, type, subject, message }) => ({
         name: agent,
         ok: false,
