@@ -83,9 +83,23 @@ export function judgeReboot(policy: Policy, exit: Exit): Verdict | { readonly to
 
 export function exitWords(exit: End): string {
   if (exit.unfit !== undefined) return `${exit.unfit} (${exitWords({ ...exit, unfit: undefined })})`
-  if (exit.kind === 'exited') return `exited with code ${exit.code}`
-  if (exit.kind === 'signalled') return `ended by ${exit.signal}`
-  return `lost: ${exit.reason}`
+  if (exit.kind === 'lost') return `lost: ${exit.reason}`
+  const words = exit.kind === 'exited' ? `exited with code ${exit.code}` : `ended by ${exit.signal}`
+  if (!exit.oom) return words
+  const limit = exit.memoryLimit === undefined ? 'its limit' : `its limit of ${inBytes(exit.memoryLimit)}`
+  return `${words}: used more memory than ${limit} (out of memory)`
+}
+
+/** In the largest unit that makes it a whole number. */
+function inBytes(bytes: number): string {
+  const [unit, name] = (
+    [
+      [2 ** 30, 'GiB'],
+      [2 ** 20, 'MiB'],
+      [2 ** 10, 'KiB'],
+    ] as const
+  ).find(([size]) => bytes % size === 0) ?? [1, 'bytes']
+  return `${bytes / unit} ${name}`
 }
 
 /** The columns of an exit. A lost run has no code. */

@@ -2,13 +2,8 @@ import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../../../kernel/errors.ts'
 import { isDead, signalExactly, statOf } from './identity.ts'
+import type { Cgroup } from './kept.ts'
 import type { ProcessStat } from './proc.ts'
-
-/** One group of processes of the kernel: a folder of one hierarchy. */
-export interface Cgroup {
-  readonly version: 1 | 2
-  readonly dir: string
-}
 
 /** The file whose writer joins the group when it writes `0`. */
 export const entrance = (group: Cgroup): string => join(group.dir, 'cgroup.procs')

@@ -1,7 +1,6 @@
 import type { RunSpec } from '../../../ports/runtime.ts'
-import { findSetsid } from './check.ts'
-import type { Level } from './reach.ts'
-import type { RunGroups } from './run-groups.ts'
+import { type Kept, plainLevel } from './kept.ts'
+import { programIn } from './programs.ts'
 
 /** What stands around one run beside its own command. */
 export interface Confinement {
@@ -18,20 +17,8 @@ export interface Confinement {
   release(): void
 }
 
-/** What is kept with the records of a run, so that a later Regent finds all of it again. */
-export interface Kept {
-  readonly level: Level
-  readonly groups: RunGroups
-  /** The account that it runs under; null: Regent's own. */
-  readonly account: { readonly uid: number; readonly gid: number } | null
-  readonly cwd: string
-}
-
 /** Prepares the surroundings of a run. Called once before its wrapper is asked for; throws START_FAILED with the remedy when it cannot. */
 export type Confine = (spec: RunSpec) => Confinement
-
-/** The level of runs that nothing was kept of. */
-export const plainLevel: Level = process.platform === 'linux' ? 'C' : 'D'
 
 export const ownSession: Confine = (spec) => ({
   enter: [],
@@ -42,7 +29,8 @@ export const ownSession: Confine = (spec) => ({
   release() {},
 })
 
+/** Empty where there is no setsid, as on macOS. */
 export function sessionBefore(): string[] {
-  const setsid = findSetsid() ?? ''
-  return setsid === '' ? [] : [setsid, '--']
+  const setsid = programIn('setsid')
+  return setsid === undefined ? [] : [setsid, '--']
 }

@@ -7,10 +7,10 @@ import type { Logger } from '../../../kernel/logger.ts'
 import type { RunSpec, Runtime } from '../../../ports/runtime.ts'
 import { removeCgroup, removeIfEmpty } from './cgroup.ts'
 import { type Confinement, sessionBefore } from './confinement.ts'
-import { type Choice, chooseLevel, type WantedLevel } from './level-choice.ts'
+import { levels, type RunGroups, type WantedLevel } from './kept.ts'
+import { type Choice, chooseLevel } from './level-choice.ts'
 import { onLinux } from './proc.ts'
-import { levels } from './reach.ts'
-import { entrancesOf, foldersIn, makeGroups, openPlaces, type RunGroups, removeGroups, thisMachine } from './run-groups.ts'
+import { entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, thisMachine } from './run-groups.ts'
 
 export interface ConfinerOptions {
   /** The run directories; the groups of this home are named after them. */

@@ -1,7 +1,7 @@
 import type { Logger } from '../../../kernel/logger.ts'
 import type { Exit, RunUsage } from '../../../ports/runtime.ts'
-import { type Kept, plainLevel } from './confinement.ts'
 import { type ProcessKey, signalExactly } from './identity.ts'
+import { type Kept, plainLevel } from './kept.ts'
 import { insideNamespace } from './pid-namespace.ts'
 import type { ProcessTree } from './process-tree.ts'
 import { type Reach, reachOf } from './reach.ts'

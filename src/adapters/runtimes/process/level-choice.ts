@@ -1,14 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { reasonOf } from '../../../kernel/errors.ts'
 import { killAll } from './cgroup.ts'
+import { type GroupPart, type Level, levels, type RunGroups, type WantedLevel } from './kept.ts'
 import { WRAPPER_PATH } from './options.ts'
 import { inPidNamespace } from './pid-namespace.ts'
 import { onLinux } from './proc.ts'
-import { type Level, levels } from './reach.ts'
-import { entrancesOf, type GroupPart, type GroupPlaces, makeGroups, type RunGroups, removeGroups } from './run-groups.ts'
+import { programIn } from './programs.ts'
+import { entrancesOf, type GroupPlaces, makeGroups, removeGroups } from './run-groups.ts'
 
 /** What this machine lets Regent do around its runs, found by trying it. */
 export interface Choice {
@@ -20,8 +19,6 @@ export interface Choice {
   /** Why each better level is not to be had, and each limit, in words. */
   readonly why: Readonly<Partial<Record<Level | GroupPart, string>>>
 }
-
-export type WantedLevel = Level | 'auto'
 
 const TRIAL_MS = 5000
 
@@ -96,9 +93,4 @@ async function tryNamespace(shell: string): Promise<string[] | string> {
     ),
   )
   return failure ?? [program, ...args]
-}
-
-/** The absolute path of one of the system's small programs. */
-export function programIn(name: string): string | undefined {
-  return [...WRAPPER_PATH.split(delimiter), '/usr/sbin', '/sbin'].map((dir) => join(dir, name)).find((file) => existsSync(file))
 }

@@ -1,13 +1,9 @@
 import { killAll, processesIn } from './cgroup.ts'
-import type { Kept } from './confinement.ts'
+import type { Kept } from './kept.ts'
 import { insideNamespace } from './pid-namespace.ts'
 import type { ProcessStat } from './proc.ts'
 import { membersOf, type ProcessTree } from './process-tree.ts'
 import type { PidRecord } from './run-directory.ts'
-
-/** What a stop is sure to end, best first: A its cgroup, B its pid namespace, C what carries its mark, D its process group. */
-export const levels = ['A', 'B', 'C', 'D'] as const
-export type Level = (typeof levels)[number]
 
 /** How a stop finds and ends one run. */
 export interface Reach {

@@ -2,16 +2,9 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Limits } from '../../../contract/agents.ts'
 import { reasonOf } from '../../../kernel/errors.ts'
-import { type Cgroup, entrance, read, removeCgroup, write } from './cgroup.ts'
+import { entrance, read, removeCgroup, write } from './cgroup.ts'
 import { type CgroupMount, cgroupMounts } from './cgroup-mounts.ts'
-
-/**
- * The groups of one run by what they are for: `all` finds and ends its processes, the others hold limits or count. With version 2
- * it may be one folder for everything, with version 1 each has its own.
- */
-export type RunGroups = { readonly [Part in GroupPart]?: Cgroup }
-export const groupParts = ['all', 'memory', 'cpu', 'pids', 'cpuacct'] as const
-export type GroupPart = (typeof groupParts)[number]
+import { type Cgroup, type GroupPart, groupParts, type RunGroups } from './kept.ts'
 
 export interface GroupPlaces {
   /** The folder that holds the runs' groups, for each part that there is. */

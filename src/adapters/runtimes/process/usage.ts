@@ -2,10 +2,10 @@ import { readdirSync } from 'node:fs'
 import type { RunUsage } from '../../../ports/runtime.ts'
 import { processesIn, read, tell } from './cgroup.ts'
 import { isDead } from './identity.ts'
+import type { RunGroups } from './kept.ts'
 import { type ProcessStat, units } from './proc.ts'
 import type { Snapshot } from './process-tree.ts'
 import type { PidRecord } from './run-directory.ts'
-import type { RunGroups } from './run-groups.ts'
 
 export const nothing: RunUsage = { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null }
 
