@@ -194,6 +194,23 @@ describe('the link', () => {
     expect(alive.readyState).toBe(WebSocket.OPEN)
   })
 
+  it('asks for a sign of life, and tells of whatever comes', async () => {
+    const { port, links } = await openLink()
+    const ws = dial(port)
+    await once(ws, 'open')
+    const [peer] = links.peers
+    peer?.ping()
+    await until(() => links.heard.length === 1, 'a pong')
+    ws.ping()
+    await until(() => links.heard.length === 2, 'a ping')
+    ws.send(JSON.stringify(activity))
+    await until(() => links.heard.length === 3, 'a frame')
+    expect(links.heard.every((one) => one === peer)).toBe(true)
+    ws.close()
+    await until(() => links.detached.length === 1, 'the link is gone')
+    peer?.ping()
+  })
+
   it('says goodbye with 1001 when the server closes, also to one that does not answer', async () => {
     const { app, port, links } = await openLink({ closeMs: 100 })
     const polite = dial(port)
