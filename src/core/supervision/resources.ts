@@ -18,11 +18,14 @@ export interface ResourcesOptions {
 
 /** Whoever asks sooner after a look is served from it. */
 const FRESH_MS = 1000
-/** Without anybody asking, so that the first who asks is told what was used lately. */
+/** Without anybody asking, so that the first who asks is told what was used lately; never costlier than this share of one core, */
 const BACKGROUND_MS = 15_000
-/** A look costs at most this share of one core until the next, */
+const BACKGROUND_SHARE = 1 / 400
+/** nor rarer than this. */
+const RAREST_MS = 60_000
+/** While somebody asks, looks cost at most this share, */
 const SHARE = 1 / 100
-/** but numbers get no older than this while they are asked for. */
+/** but numbers get no older than this. */
 const OLDEST_MS = 30_000
 /** Who asks is kept waiting no longer; then the numbers of the look before must do. */
 const PATIENCE_MS = 250
@@ -39,6 +42,8 @@ export class Resources {
   #seen = new Map<string, Seen>()
   #looking: Promise<void> | undefined
   #nextElapsed = 0
+  /** CPU time of the last look. */
+  #costMs = 0
   #cancel = (): void => {}
   #closed = false
 
@@ -74,7 +79,7 @@ export class Resources {
   #again(ms: number): void {
     this.#cancel = this.#o.clock.after(ms, () => {
       void this.look()
-      this.#again(Math.max(BACKGROUND_MS, this.#nextElapsed - this.#o.clock.elapsed()))
+      this.#again(Math.min(RAREST_MS, Math.max(BACKGROUND_MS, this.#costMs / BACKGROUND_SHARE)))
     })
   }
 
@@ -89,8 +94,8 @@ export class Resources {
       logger.warn({ error: reasonOf(error) }, 'what agents take cannot be seen')
     }
     // What else Regent did meanwhile counts too: then it has better things to do than to look again soon.
-    const costMs = (self.cpuSeconds() - before) * 1000
-    this.#nextElapsed = begun + Math.min(OLDEST_MS, Math.max(FRESH_MS, costMs / SHARE))
+    this.#costMs = (self.cpuSeconds() - before) * 1000
+    this.#nextElapsed = begun + Math.min(OLDEST_MS, Math.max(FRESH_MS, this.#costMs / SHARE))
   }
 
   #tell(usages: ReadonlyMap<string, RunUsage>, agentOf: ReadonlyMap<string, string>): void {

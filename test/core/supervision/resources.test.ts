@@ -111,6 +111,21 @@ describe('what agents take', () => {
     expect(clock.nextIn).toBeUndefined()
   })
 
+  it('looks by itself less often where that costs much: every 40 s at 100 ms', async () => {
+    const { clock, world, resources } = sampled({ costMs: 100 })
+    resources.begin()
+    await resources.look()
+    const looks: number[] = []
+    for (let second = 1; second <= 120; second++) {
+      const before = world.looks
+      clock.advance(1000)
+      await new Promise(setImmediate)
+      if (world.looks > before) looks.push(second)
+    }
+    resources.close()
+    expect(looks).toEqual([15, 55, 95])
+  })
+
   it('keeps nobody waiting for a look that hangs, nor fails with one that fails', async () => {
     const { clock, world, resources, logger } = sampled()
     const held = Promise.withResolvers<void>()
