@@ -1,4 +1,5 @@
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { AgentDetail } from '../../src/contract/agents.ts'
@@ -70,7 +71,7 @@ export async function openSupervisorDoor(
   }
 }
 
-export function memoryLog(): MainLog & { write(line: string): void } {
+function memoryLog(): MainLog & { write(line: string): void } {
   let text = ''
   const listeners = new Set<(line: string) => void>()
   return {
@@ -173,4 +174,20 @@ function answerOf(body: string): Answer {
   if (!isFault) return found
   const { faultCode, faultString } = found as { faultCode: number; faultString: string }
   return { fault: faultCode, words: faultString }
+}
+
+/** A reader of a stream, as `tail -f` is one. */
+export async function follow(socketPath: string, path: string) {
+  const sent = request({ socketPath, path, agent: false })
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  let text = ''
+  answer.setEncoding('utf8')
+  answer.on('data', (piece) => {
+    text += piece
+  })
+  answer.on('error', () => {})
+  const over = new Promise<void>((resolve) => void answer.on('close', resolve))
+  onTestFinished(() => void sent.destroy())
+  return { text: () => text, header: (name: string) => answer.headers[name], leave: () => sent.destroy(), over }
 }

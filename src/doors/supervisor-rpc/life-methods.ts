@@ -110,7 +110,7 @@ export async function start(context: Context, program: Program, wait: boolean): 
 }
 
 /** Answers once nothing of it is left, if that is waited for. */
-export async function stop({ ask }: Context, program: Program, wait: boolean): Promise<void> {
+async function stop({ ask }: Context, program: Program, wait: boolean): Promise<void> {
   if (!isAgent(program)) throw new Fault('FAILED', `${specOf(program)}: ${selfHelp}`)
   if (!isRunningNow(program)) throw new Fault('NOT_RUNNING', specOf(program))
   refuseSurvivors(program, (await ask('agents.stop', { agent: program.agent.id, wait })) as Output<'agents.stop'>)

@@ -84,7 +84,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 const two = (value: number): string => String(value).padStart(2, '0')
 
 /** `Nov 20 03:04 PM`, in local time. */
-export function dateOf(ms: number): string {
+function dateOf(ms: number): string {
   const at = new Date(ms)
   const hour = at.getHours()
   const clock = `${two(hour % 12 === 0 ? 12 : hour % 12)}:${two(at.getMinutes())} ${hour < 12 ? 'AM' : 'PM'}`

@@ -1,13 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { connect } from 'node:net'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { RegentError } from '../../../src/kernel/errors.ts'
-import { temporaryFolder } from '../../helpers/folder.ts'
-import { callText, openSupervisorDoor, type SupervisorDoor, send } from '../../helpers/supervisor-door.ts'
+import { callText, openSupervisorDoor, type SupervisorDoor } from '../../helpers/supervisor-door.ts'
 import { until } from '../../helpers/until.ts'
 
 const running = {
@@ -19,10 +12,6 @@ const running = {
   running_revision: 1,
   desired: 'running',
 } as const
-
-async function* printed(lines: readonly string[]): AsyncGenerator<object> {
-  for (const text of lines) yield { run_id: 'r', stream: 'stdout', at: 0, text }
-}
 
 const infoOf = async (door: SupervisorDoor, name: string) => (await door.call('supervisor.getProcessInfo', name)) as Record<string, unknown>
 
@@ -232,86 +221,6 @@ describe('reread, update, add and remove', () => {
   })
 })
 
-describe('logs', () => {
-  it('are read in bytes, stdout and stderr apart; those of a team together', async () => {
-    const door = await openSupervisorDoor()
-    const { id } = door.agent('me', 'job', running)
-    const team = door.agent('me', 'team', { kind: 'team' })
-    door.fake.answers.set('agents.logs', () => printed(['one', 'twö <&>']))
-    expect(await door.call('supervisor.readProcessStdoutLog', 'job', -1600, 0)).toBe('one\ntwö <&>\n')
-    expect(await door.call('supervisor.readProcessStderrLog', 'job', -4, 0)).toBe('<&>\n')
-    expect(await door.call('supervisor.tailProcessLog', 'job', 0, 4)).toEqual(['<&>\n', 13, true])
-    expect(await door.call('supervisor.readProcessLog', 'team', 0, 3)).toBe('one')
-    expect(await door.call('supervisor.readProcessLog', 'job', -3, 3)).toEqual({ fault: 3, words: 'BAD_ARGUMENTS' })
-    const asked = door.fake.seen.filter(({ name }) => name === 'agents.logs').map(({ input }) => input)
-    expect(asked.slice(0, 2)).toEqual([
-      { agent: id, tail: 1600, stream: 'stdout' },
-      { agent: id, tail: 4, stream: 'stderr' },
-    ])
-    expect(asked[3]).toEqual({ agent: team.id, tail: 1_000_000 })
-  })
-
-  it('are cleared by the core', async () => {
-    const door = await openSupervisorDoor()
-    const { id } = door.agent('me', 'job', running)
-    const cleared: unknown[] = []
-    door.fake.answers.set('agents.clear_logs', (input) => {
-      cleared.push(input)
-      return { cleared: true }
-    })
-    expect(await door.call('supervisor.clearProcessLogs', 'job')).toBe(true)
-    expect(await door.call('supervisor.clearAllProcessLogs')).toMatchObject([{ name: 'me_job_agent', status: 80 }])
-    expect(cleared).toEqual([{ agent: id }, { agent: id }])
-  })
-
-  it("are Regent's own too", async () => {
-    const door = await openSupervisorDoor()
-    door.mainLog.write('first\nsecond\n')
-    expect(await door.call('supervisor.readLog', -7, 0)).toBe('second\n')
-    expect(await door.call('supervisor.readProcessStdoutLog', 'agent_manager', -7, 0)).toBe('second\n')
-    expect(await door.call('supervisor.clearLog')).toBe(true)
-    expect(await door.call('supervisor.readLog', -7, 0)).toBe('')
-  })
-
-  it('are followed until the reader goes', async () => {
-    const door = await openSupervisorDoor()
-    door.agent('me', 'job', running)
-    let stopped = false
-    door.fake.answers.set('agents.logs', (input, { signal }) => {
-      if (!input.follow) return printed(['old'])
-      return (async function* () {
-        yield* printed(['old', 'new é'])
-        await once(signal, 'abort')
-        stopped = true
-      })()
-    })
-    const reader = await follow(door.path, '/logtail/me_job_agent/stdout')
-    await until(() => reader.text() === 'old\nnew é\n', 'both lines')
-    expect(reader.header('transfer-encoding')).toBe('chunked')
-    reader.leave()
-    await until(() => stopped, 'the end of the stream')
-  })
-
-  it("are followed from the last bytes of Regent's own", async () => {
-    const door = await openSupervisorDoor()
-    door.mainLog.write(`${'x'.repeat(2000)}\nlast\n`)
-    for (const path of ['/mainlogtail', '/logtail/agent_manager/stdout']) {
-      const reader = await follow(door.path, path)
-      await until(() => reader.text().length === 1024, 'the head')
-      expect(reader.text().endsWith('last\n')).toBe(true)
-      door.mainLog.write('last\n')
-      await until(() => reader.text().length === 1029, 'the next line')
-      reader.leave()
-    }
-  })
-
-  it('of nobody are not there', async () => {
-    const door = await openSupervisorDoor()
-    for (const path of ['/logtail/nobody/stdout', '/logtail/', '/logtail', '/', '/x', '/logtail/%E0%A4%A', '/RPC2'])
-      expect((await door.get(path)).status).toBe(404)
-  })
-})
-
 describe('what is wrong', () => {
   it('is a fault, and nothing was changed', async () => {
     const door = await openSupervisorDoor()
@@ -383,80 +292,3 @@ describe('what is wrong', () => {
     expect(await door.call('system.multicall', many)).toMatchObject({ fault: 2 })
   })
 })
-
-describe('the socket', () => {
-  it('is for this user alone, and goes with the door', async () => {
-    const door = await openSupervisorDoor()
-    expect(statSync(door.path).mode & 0o777).toBe(0o600)
-    await door.door.close()
-    expect(existsSync(door.path)).toBe(false)
-  })
-
-  it('of a dead server is replaced; one that is answered on, a file and a folder are not', async () => {
-    const door = await openSupervisorDoor()
-    const folder = temporaryFolder()
-    const stale = join(folder, 'stale')
-    const child = spawn(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(stale)}, () => console.log('up'))`])
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
-    const other = await openSupervisorDoor()
-    await other.door.close()
-    await expect(other.door.open(stale)).rejects.toThrow('another program listens')
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    expect(lstatSync(stale).isSocket()).toBe(true)
-    writeFileSync(join(folder, 'file'), 'kept')
-    mkdirSync(join(folder, 'folder'))
-    await expect(other.door.open(join(folder, 'file'))).rejects.toThrow('is not a socket')
-    await expect(other.door.open(join(folder, 'folder'))).rejects.toThrow('is not a socket')
-    await expect(other.door.open(door.path)).rejects.toThrow('another program listens')
-    await expect(other.door.open(join(folder, 'x'.repeat(100)))).rejects.toThrow('too long for a socket')
-    await expect(other.door.open(join(folder, 'none', 'x'))).rejects.toThrow('cannot listen')
-    await other.door.open(stale)
-    expect((await send(stale, 'POST', '/RPC2', callText('supervisor.getVersion', []))).status).toBe(200)
-    expect(await door.call('supervisor.getVersion')).toBe('3.0')
-    await other.door.close()
-  })
-
-  it('is closed to new calls at the end, which ends who waits and who follows', async () => {
-    const door = await openSupervisorDoor({ limits: { graceMs: 5000 } })
-    door.agent('me', 'job')
-    let asked = false
-    door.fake.answers.set('agents.start', async (_, { signal }) => {
-      asked = true
-      await once(signal, 'abort')
-      throw signal.reason
-    })
-    const starting = door.call('supervisor.startProcess', 'job')
-    const reader = await follow(door.path, '/mainlogtail')
-    await until(() => asked, 'the start')
-    await door.door.close()
-    expect(await starting).toEqual({ fault: 6, words: expect.stringContaining('its outcome was not seen') })
-    await reader.over
-  })
-
-  it('takes what is no HTTP without harm', async () => {
-    const door = await openSupervisorDoor()
-    const socket = connect(door.path)
-    socket.on('error', () => {}).resume()
-    socket.write('\0\u0001nonsense\r\n\r\n')
-    await once(socket, 'close')
-    expect(await door.call('supervisor.getVersion')).toBe('3.0')
-  })
-})
-
-/** A reader of a stream, as `tail -f` is one. */
-async function follow(socketPath: string, path: string) {
-  const sent = request({ socketPath, path, agent: false })
-  sent.end()
-  const [answer] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
-  let text = ''
-  answer.setEncoding('utf8')
-  answer.on('data', (piece) => {
-    text += piece
-  })
-  answer.on('error', () => {})
-  const over = new Promise<void>((resolve) => void answer.on('close', resolve))
-  onTestFinished(() => void sent.destroy())
-  return { text: () => text, header: (name: string) => answer.headers[name], leave: () => sent.destroy(), over }
-}
