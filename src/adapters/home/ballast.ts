@@ -31,7 +31,7 @@ interface Room {
   readonly ballast: number
 }
 
-export const ballastPath = (dir: string): string => join(dir, 'ballast')
+const ballastPath = (dir: string): string => join(dir, 'ballast')
 
 /** Gives the space back without a look at anything else; true when there was some. */
 export function dropBallast(dir: string): boolean {

@@ -45,9 +45,13 @@ export class RunWatch {
     if (looks?.delete(look) && looks.size === 0) this.#looks.delete(runId)
   }
 
-  /** No wrapper will poke for this run any more. */
+  /** No wrapper will poke for this run any more; a file that cannot be removed harms nobody. */
   forget(runId: string): void {
-    rmSync(this.pokeFile(runId), { force: true })
+    try {
+      rmSync(this.pokeFile(runId), { force: true })
+    } catch (error) {
+      this.#settings.logger.warn({ runId, reason: reasonOf(error) }, 'what a run was watched by could not be removed')
+    }
   }
 
   close(): void {
