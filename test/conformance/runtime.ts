@@ -99,7 +99,7 @@ function starting(place: Place): void {
     expect(usage.memoryBytes).toBeGreaterThan(100_000)
     expect(usage.cpuSeconds).toBeGreaterThanOrEqual(0)
     await run.stop({ signal: 'SIGKILL', graceMs: 0 })
-    expect(await run.usage()).toEqual({ memoryBytes: null, cpuSeconds: null, processes: null })
+    expect(await run.usage()).toEqual({ memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null })
   })
 }
 

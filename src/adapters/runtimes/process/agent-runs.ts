@@ -12,7 +12,8 @@ export interface AgentRun {
   readonly path: string
 }
 
-const logName = /^output\.log(\.\d+)?$/
+/** A log or the times of one. */
+const logName = /^(?:output|error)\.(?:log|times)(\.\d+)?$/
 
 /** Which runs an agent had, in order: directories `{agentsDir}/{agentId}/runs/{number}-{runId}`. */
 export class AgentRuns {
@@ -75,7 +76,7 @@ export class AgentRuns {
 
   /** Nobody can print to it any more and all of its output is in the log. */
   outputEnded(run: AgentRun): boolean {
-    return existsSync(join(this.logDir(run), 'output.end'))
+    return new RunDirectory(this.logDir(run)).outputEnded()
   }
 
   /**
@@ -97,17 +98,20 @@ export class AgentRuns {
 
   /**
    * Holds the bounds over an agent's finished runs: KEPT_RUNS directories, and `maxBytes` of log in all those that are older than
-   * the newest finished one. The oldest go first.
+   * the newest finished one. The oldest go first, and whatever is older than `maxAgeMs`.
    */
   prune(agentId: string, isLive: (runId: string) => boolean): void {
     const finished = this.of(agentId)
       .filter((run) => !isLive(run.runId))
       .reverse()
-    let room = this.#settings.logs.maxBytes
-    for (const run of finished.slice(1, KEPT_RUNS)) {
+    const { maxBytes, maxAgeMs } = this.#settings.logs
+    const oldest = maxAgeMs === null ? 0 : this.#settings.clock.now() - maxAgeMs
+    let room = maxBytes
+    for (const [at, run] of finished.slice(0, KEPT_RUNS).entries()) {
       for (const file of logFiles(this.logDir(run))) {
-        room -= statSync(file, { throwIfNoEntry: false })?.size ?? 0
-        if (room < 0) rmSync(file, { force: true })
+        const stat = statSync(file, { throwIfNoEntry: false })
+        if (at > 0) room -= stat?.size ?? 0
+        if (room < 0 || (stat && stat.mtimeMs < oldest)) rmSync(file, { force: true })
       }
     }
     for (const run of finished.slice(KEPT_RUNS)) {
@@ -117,8 +121,8 @@ export class AgentRuns {
   }
 }
 
-/** Newest first. */
-function logFiles(dir: string): string[] {
+/** Logs and their times, newest first. */
+export function logFiles(dir: string): string[] {
   const age = (name: string) => Number(logName.exec(name)?.[1]?.slice(1) ?? 0)
   if (!existsSync(dir)) return []
   return readdirSync(dir)

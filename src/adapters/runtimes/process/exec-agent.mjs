@@ -1,11 +1,12 @@
-// Becomes the agent with exactly the environment that fd 3 holds as JSON, where its names are more than a shell can carry.
+// Becomes the agent with exactly the environment that fd 3 holds as JSON in its last line, where its names are more than a shell can carry.
 //   node exec-agent.mjs COMMAND [ARG ...]
 import { accessSync, closeSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 const CLOSED_BY_EXEC = 0o2000000
 
-const env = JSON.parse(readFileSync(3, 'utf8'))
+const handover = readFileSync(3, 'utf8')
+const env = JSON.parse(handover.slice(handover.lastIndexOf('\n') + 1))
 closeSync(3)
 const [command = '', ...args] = process.argv.slice(2)
 

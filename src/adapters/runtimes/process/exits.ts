@@ -1,4 +1,4 @@
-import { type FSWatcher, mkdirSync, readdirSync, rmSync, watch } from 'node:fs'
+import { type FSWatcher, mkdirSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf } from '../../../kernel/errors.ts'
 import type { Settings } from './options.ts'
@@ -45,6 +45,11 @@ export class RunWatch {
     if (looks?.delete(look) && looks.size === 0) this.#looks.delete(runId)
   }
 
+  /** Makes the log pump look at this run. */
+  poke(runId: string): void {
+    writeFileSync(this.pokeFile(runId), '', { mode: 0o600 })
+  }
+
   /** No wrapper will poke for this run any more; a file that cannot be removed harms nobody. */
   forget(runId: string): void {
     try {
@@ -62,13 +67,22 @@ export class RunWatch {
 
   #poke(name: string | null): void {
     if (name === null) this.#sweep()
-    else for (const look of this.#looks.get(name) ?? []) look()
+    else for (const look of this.#looks.get(name) ?? []) this.#let(look)
   }
 
   #sweep(): void {
     this.#cancelSweep?.()
-    for (const looks of [...this.#looks.values()]) for (const look of [...looks]) look()
+    for (const looks of [...this.#looks.values()]) for (const look of [...looks]) this.#let(look)
     this.#cancelSweep = this.#looks.size > 0 ? this.#settings.clock.after(SWEEP_MS, () => this.#sweep()) : undefined
+  }
+
+  /** What cannot be seen now is looked at again with the next sweep. */
+  #let(look: () => void): void {
+    try {
+      look()
+    } catch (error) {
+      this.#settings.logger.warn({ reason: reasonOf(error) }, 'the records of a run cannot be read')
+    }
   }
 
   #blind(error: unknown): void {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { darwinBootId, darwinStat } from './darwin.ts'
-import { linuxStat, onLinux, type ProcessStat, readProc } from './proc.ts'
+import { linuxStat, onLinux, type ProcessStat, readProcLink } from './proc.ts'
 import type { PidRecord } from './run-directory.ts'
 
 /** Names one process for good: a pid alone may be given to another one later. */
@@ -33,9 +33,9 @@ export function isAlive(record: Pick<PidRecord, 'pid' | 'startTime' | 'bootId'>)
   return record.bootId === bootId() && isStill(record)
 }
 
-/** Whether a process works for this run directory: its wrapper, its pump, or its agent just before it became one. */
+/** Whether a process is the wrapper of this run, or its agent just before it becomes one: nobody else stands in its directory. */
 export function worksFor(pid: number, runPath: string): boolean {
-  return readProc(`/proc/${pid}/cmdline`)?.toString('utf8').split('\0').includes(runPath) ?? false
+  return readProcLink(`/proc/${pid}/cwd`) === runPath
 }
 
 /** Signals this very process, or with `group` the group of that number. False when it is gone or not ours to signal. */

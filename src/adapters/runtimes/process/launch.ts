@@ -1,111 +1,229 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { closeSync, constants, fchmodSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { runnerVariables } from '../../../contract/link.ts'
 import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
 import type { RunSpec } from '../../../ports/runtime.ts'
-import { handoverOf } from './environment.ts'
+import type { Confinement } from './confinement.ts'
+import { type Handover, handoverOf } from './environment.ts'
 import type { RunWatch } from './exits.ts'
-import { bootId } from './identity.ts'
 import { type Settings, WRAPPER_PATH } from './options.ts'
 import { onLinux } from './proc.ts'
-import type { RunDirectory } from './run-directory.ts'
+import type { PidRecord, RunDirectory } from './run-directory.ts'
+import { type Setback, Spawner } from './spawner.ts'
 
-/** `ended`: the wrapper is gone again; what it recorded tells the rest. */
-export interface Launched {
-  readonly wrapper: ChildProcess
-  readonly ended: { readonly code: number | null } | null
-}
+/** Without a record: a wrapper, this one or another, has claimed the run and may still bring it there. */
+export type Launched = PidRecord | null
 
-/** Exit codes of a wrapper that started nothing. */
-export const wrapperCodes = { noSpace: 122, noDirectory: 123, claimed: 124 } as const
+/** Said by a wrapper that started nothing; see run-wrapper.sh. */
+const codes = { noProcess: 2, noHandover: 120, notConfined: 121, noSpace: 122, noDirectory: 123, claimed: 124 } as const
 
 const DEADLINE_MS = 30_000
+/** After so long without a claim the wrapper is taken for lost and asked for again: at most one of them gets the run. */
+const AGAIN_MS = 3000
+const ATTEMPTS = 5
 
-/** Starts the wrapper of a prepared run; resolves once the pid is on record, or the wrapper is gone. Throws START_FAILED when it never was. */
-export async function launch(
-  settings: Settings,
-  watch: RunWatch,
-  directory: RunDirectory,
-  spec: RunSpec,
-  setsid: string,
-): Promise<Launched> {
-  const outcome = Promise.withResolvers<Launched>()
-  const wrapper = spawnWrapper(settings, watch, directory, spec, setsid)
-  const look = () => directory.pid() && outcome.resolve({ wrapper, ended: null })
-  wrapper.on('error', (error) => outcome.reject(startFailed(error)))
-  wrapper.once('exit', (code) => outcome.resolve({ wrapper, ended: { code } }))
-  watch.add(spec.runId, look)
-  const cancel = lookMeanwhile(settings, watch, look, () => wrapper.kill('SIGKILL'))
-  try {
-    return await outcome.promise
-  } finally {
-    wrapper.unref()
-    cancel()
-    watch.remove(spec.runId, look)
+/** A start that came to nothing. `refused`: by the wrapper that had claimed the run, so nobody else has. */
+export class LaunchRefused extends RegentError {
+  readonly refused: boolean
+
+  constructor(message: string, hint: string, refused: boolean) {
+    super('START_FAILED', message, { hint })
+    this.refused = refused
   }
 }
 
-/** Pokes can be missed, so this looks too, and gives up at the deadline. */
-function lookMeanwhile({ clock }: Settings, watch: RunWatch, look: () => unknown, giveUp: () => void): () => void {
-  const begun = clock.elapsed()
-  const again = (): (() => void) =>
-    clock.after(watch.live ? 250 : 10, () => {
-      look()
-      if (clock.elapsed() - begun > DEADLINE_MS) giveUp()
-      else cancel = again()
-    })
-  let cancel = again()
-  return () => cancel()
-}
+/** Brings prepared runs on record. */
+export class Launcher {
+  readonly #settings: Settings
+  readonly #watch: RunWatch
+  readonly #spawner: Spawner
+  /** By a program start for each wrapper, where none can be forked: no /proc, or none that shows our descriptors. */
+  #direct = !onLinux
 
-function spawnWrapper(settings: Settings, watch: RunWatch, directory: RunDirectory, spec: RunSpec, setsid: string): ChildProcess {
-  const { form, content } = handoverOf({
-    ...spec.env,
-    [runnerVariables.runId]: spec.runId,
-    ...(spec.link && { [runnerVariables.runDir]: directory.path }),
-  })
-  const library = import.meta.dirname
-  const helper = form === 'file' ? [process.execPath, '--disable-warning=ExperimentalWarning', join(library, 'exec-agent.mjs')] : []
-  const session = setsid === '' ? [] : [setsid, '--']
-  try {
-    const environment = unnamedFile(directory, content)
+  constructor(settings: Settings, watch: RunWatch) {
+    this.#settings = settings
+    this.#watch = watch
+    this.#spawner = new Spawner(settings)
+  }
+
+  close(): void {
+    this.#spawner.close()
+  }
+
+  /** Resolves once the pid is on record, or somebody else has claimed the run. Throws START_FAILED when neither is so. */
+  async launch(directory: RunDirectory, spec: RunSpec, confinement: Confinement): Promise<Launched> {
+    const handover = handoverOf(spec, { ...this.#parts(directory, spec), ...confinement })
+    const outcome = Promise.withResolvers<Launched>()
+    const files: number[] = []
+    const close = () => {
+      for (const file of files.splice(0)) closeSync(file)
+    }
+    const look = () => {
+      // Who has claimed it has read the handover: there is a descriptor free to look with.
+      if (directory.claimed()) close()
+      const record = recordIn(directory)
+      if (record) outcome.resolve(record)
+    }
+    const attempt = new Attempt({ directory, look, outcome, ask: (hear) => this.#ask(directory, handover, files, hear) })
+    this.#watch.add(spec.runId, look)
+    const cancel = this.#lookMeanwhile(attempt)
     try {
-      const { maxBytes, keep } = settings.logs
-      const numbers = [maxBytes, keep, spec.limits.open_files ?? 'any', spec.reapOnExit ? 1 : 0].map(String)
-      const own = [
-        join(library, 'run-wrapper.sh'),
-        directory.path,
-        watch.pokeFile(spec.runId),
-        bootId(),
-        library,
-        ...numbers,
-        form,
-        spec.cwd,
-      ]
-      return spawn(settings.shell, [...own, ...session, ...helper, ...spec.argv], {
+      attempt.again()
+      return await outcome.promise
+    } catch (error) {
+      throw startFailed(error)
+    } finally {
+      cancel()
+      this.#watch.remove(spec.runId, look)
+      this.#spawner.settle(spec.runId)
+      close()
+    }
+  }
+
+  #parts(directory: RunDirectory, spec: RunSpec) {
+    return { run: directory.path, poke: this.#watch.pokeFile(spec.runId), shell: this.#settings.shell }
+  }
+
+  #ask(directory: RunDirectory, handover: Handover, files: number[], hear: (setback: Setback) => void): void {
+    if (this.#direct) return this.#spawn(directory, handover, hear)
+    const [file = keep(files, unnamedFile(directory, handover.setup + handover.environment))] = files
+    this.#spawner.ask(directory.runId, file, (setback) => {
+      if (setback.kind !== 'refused' || setback.code !== codes.noHandover) return hear(setback)
+      this.#direct = true
+      this.#spawn(directory, handover, hear)
+    })
+  }
+
+  #spawn(directory: RunDirectory, handover: Handover, hear: (setback: Setback) => void): void {
+    const files: number[] = []
+    try {
+      for (const text of [handover.environment, handover.setup]) keep(files, unnamedFile(directory, text))
+      const script = '. "$0" && wrapper "$1" /dev/fd/4 /dev/fd/3'
+      const wrapper = spawn(this.#settings.shell, ['-c', script, join(import.meta.dirname, 'run-wrapper.sh'), directory.runId], {
         cwd: directory.path,
         env: { PATH: WRAPPER_PATH },
         detached: true,
-        stdio: ['ignore', 'ignore', 'ignore', environment],
+        stdio: ['ignore', 'ignore', 'ignore', ...files],
       })
+      wrapper.unref()
+      wrapper.once('error', (error) => hear({ kind: 'lost', error }))
+      wrapper.once('exit', (code) =>
+        hear(
+          code === null ? { kind: 'lost', error: null } : { kind: 'refused', code, claimed: directory.claimed() && code !== codes.claimed },
+        ),
+      )
     } finally {
-      closeSync(environment)
+      for (const file of files) closeSync(file)
     }
-  } catch (error) {
-    throw startFailed(error)
   }
+
+  /** Pokes can be missed, so this looks too, and gives up at the deadline. */
+  #lookMeanwhile(attempt: Attempt): () => void {
+    const { clock } = this.#settings
+    const begun = clock.elapsed()
+    const again = (): (() => void) =>
+      clock.after(this.#watch.live ? 250 : 10, () => {
+        attempt.look(clock.elapsed() - begun)
+        cancel = again()
+      })
+    let cancel = again()
+    return () => cancel()
+  }
+}
+
+interface AttemptParts {
+  readonly directory: RunDirectory
+  readonly look: () => void
+  readonly outcome: { resolve(launched: Launched): void; reject(error: unknown): void }
+  ask(hear: (setback: Setback) => void): void
+}
+
+/** Asks for the wrapper of one run, again where the first was lost: the claim lets one of them in only. */
+class Attempt {
+  readonly #parts: AttemptParts
+  #asked = 0
+  #askedMs = 0
+
+  constructor(parts: AttemptParts) {
+    this.#parts = parts
+  }
+
+  again(): void {
+    this.#asked += 1
+    try {
+      this.#parts.ask((setback) => this.#hear(setback))
+    } catch (error) {
+      this.#parts.outcome.reject(error)
+    }
+  }
+
+  look(sinceMs: number): void {
+    this.#parts.look()
+    if (sinceMs > DEADLINE_MS) this.#parts.outcome.reject(new Error('its wrapper does not get on'))
+    else if (sinceMs - this.#askedMs > AGAIN_MS && this.#asked < ATTEMPTS && !this.#parts.directory.claimed()) {
+      this.#askedMs = sinceMs
+      this.again()
+    }
+  }
+
+  #hear(setback: Setback): void {
+    const { directory, look, outcome } = this.#parts
+    look()
+    const code = setback.kind === 'refused' ? setback.code : null
+    if (setback.kind === 'lost' && setback.error) outcome.reject(setback.error)
+    else if (code === codes.claimed) outcome.resolve(null)
+    else if (code !== null && code <= 128) outcome.reject(refusal(code, setback.kind === 'refused' && setback.claimed))
+    else if (directory.claimed()) outcome.resolve(null)
+    else if (this.#asked < ATTEMPTS) this.again()
+    else outcome.reject(new Error('its wrapper was killed each time'))
+  }
+}
+
+/** Undefined, too, while Regent itself has no descriptor to look with: it looks again. */
+function recordIn(directory: RunDirectory): PidRecord | undefined {
+  try {
+    return directory.pid()
+  } catch (error) {
+    if (systemCode(error) === 'EMFILE' || systemCode(error) === 'ENFILE') return undefined
+    throw error
+  }
+}
+
+function refusal(code: number, claimed: boolean): LaunchRefused {
+  if (code === codes.noSpace || code === codes.noDirectory)
+    return new LaunchRefused('the run could not be put on record', 'Is there space on the disk of the run directories?', claimed)
+  if (code === codes.notConfined)
+    return new LaunchRefused(
+      'its process could not enter the cgroup of the run',
+      'Look at `regent doctor`: may Regent write its cgroups?',
+      claimed,
+    )
+  return new LaunchRefused(`no process could be started (code ${code})`, LIMITS_HINT, claimed)
+}
+
+const keep = (files: number[], file: number): number => {
+  files.push(file)
+  return file
 }
 
 /** Linux: a file that never has a name. */
 const O_TMPFILE = 0o20000000
 
-/** A file without a name, to be read from its start; it goes when the last process closes it. */
+/**
+ * A file without a name, to be read from its start; it goes when the last process closes it. Its mode lets an agent read it that runs
+ * under another account: who may not look into a process cannot reach it.
+ */
 function unnamedFile(directory: RunDirectory, content: string): number {
   const bytes = Buffer.from(content)
   const file = onLinux ? openTemporary(directory.path) : openThenUnlink(directory.file(`env-${process.pid}`))
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at)
-  return file
+  try {
+    fchmodSync(file, 0o644)
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, at)
+    return file
+  } catch (error) {
+    closeSync(file)
+    throw error
+  }
 }
 
 function openTemporary(dir: string): number {
@@ -124,6 +242,7 @@ function openThenUnlink(path: string): number {
   return file
 }
 
+const LIMITS_HINT = 'Stop some agents, or raise the limits on processes and open files (ulimit -u, ulimit -n).'
 const hints: Readonly<Record<string, string>> = {
   ENOSPC: 'Free some space on the disk of the run directories.',
   EACCES: 'Make the run directories writable for the user that runs Regent.',
@@ -133,7 +252,7 @@ const hints: Readonly<Record<string, string>> = {
 export function startFailed(error: unknown): RegentError {
   if (error instanceof RegentError) return error
   return new RegentError('START_FAILED', `no process could be started: ${reasonOf(error)}`, {
-    hint: hints[systemCode(error) ?? ''] ?? 'Stop some agents, or raise the limits on processes and open files (ulimit -u, ulimit -n).',
+    hint: hints[systemCode(error) ?? ''] ?? LIMITS_HINT,
     cause: error,
   })
 }

@@ -3,25 +3,35 @@ const LINE_BYTES = 64 * 1024
 
 const NEWLINE = 10
 
+/** A line, and when its first byte was printed, where that is known. */
+export interface Line {
+  readonly text: string
+  readonly at: number | null
+}
+
 /** Makes lines out of pieces of a byte stream. Holds at most one line of LINE_BYTES. */
 export class Lines {
   #held: Buffer[] = []
   #size = 0
+  #heldAt: number | null = null
 
-  take(piece: Buffer): string[] {
-    const lines: string[] = []
+  /** `at` dates a byte of the piece. */
+  take(piece: Buffer, at: (offset: number) => number | null): Line[] {
+    const lines: Line[] = []
     let from = 0
-    for (let at = piece.indexOf(NEWLINE); at !== -1; at = piece.indexOf(NEWLINE, from)) {
-      lines.push(this.#finish(piece.subarray(from, at)))
-      from = at + 1
+    for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, from)) {
+      const begun = this.#size > 0 ? this.#heldAt : at(from)
+      lines.push({ text: this.#finish(piece.subarray(from, end)), at: begun })
+      from = end + 1
     }
+    if (this.#size === 0 && from < piece.length) this.#heldAt = at(from)
     this.#hold(piece.subarray(from))
     return lines
   }
 
   /** The last line, when it has no newline. */
-  flush(): string[] {
-    return this.#size > 0 ? [this.#finish(Buffer.alloc(0))] : []
+  flush(): Line[] {
+    return this.#size > 0 ? [{ at: this.#heldAt, text: this.#finish(Buffer.alloc(0)) }] : []
   }
 
   #finish(end: Buffer): string {

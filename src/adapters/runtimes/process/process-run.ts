@@ -1,23 +1,24 @@
-import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { ExecOutcome, Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
+import type { Enclosure } from './enclosure.ts'
 import type { RunWatch } from './exits.ts'
 import { handleOf } from './handle.ts'
-import { bootId, isAlive, signalExactly, worksFor } from './identity.ts'
-import { onLinux } from './proc.ts'
+import { bootId, isAlive, worksFor } from './identity.ts'
+import { lastOutputAt } from './last-output.ts'
 import type { ProcessTree } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
 import { Stop } from './stop.ts'
-import { usageOf } from './usage.ts'
+import { nothing } from './usage.ts'
 
 /** What a run needs of its runtime. */
 export interface RunContext {
   readonly directory: RunDirectory
   /** Null for a run that was given up before its pid was known. */
   readonly record: PidRecord | null
+  readonly enclosure: Enclosure
   readonly watch: RunWatch
   readonly tree: ProcessTree
   readonly clock: { now(): number; elapsed(): number; sleep(ms: number): Promise<void> }
@@ -25,7 +26,9 @@ export interface RunContext {
   readonly reapOnExit: boolean
   /** Called once, when the end is known. */
   readonly ended: () => void
-  readonly remove: () => void
+  /** Called after each stop. */
+  readonly stopped: () => void
+  readonly remove: () => Promise<void>
 }
 
 export class ProcessRun implements Run {
@@ -36,7 +39,6 @@ export class ProcessRun implements Run {
   readonly #look = () => this.look()
   #known: Exit | undefined
   #stop: Stop | undefined
-  #pumpMissed = false
 
   constructor(context: RunContext) {
     this.#context = context
@@ -62,10 +64,7 @@ export class ProcessRun implements Run {
   look(): void {
     if (this.#known) return
     const exit = this.#judge()
-    if (!exit) {
-      this.#watchPump()
-      return
-    }
+    if (!exit) return
     this.#known = exit
     const { watch, directory, reapOnExit, ended } = this.#context
     this.#exit.resolve(exit)
@@ -77,25 +76,14 @@ export class ProcessRun implements Run {
 
   /** What cannot be read now is looked at again with the next sweep; it never makes a run dead. */
   #judge(): Exit | undefined {
-    const { directory, record, logger, clock } = this.#context
+    const { directory, record, enclosure, logger, clock } = this.#context
     try {
-      return judge(directory, record, clock.now())
+      const exit = judge(directory, record, clock.now())
+      return exit && enclosure.withMemory(exit, directory)
     } catch (error) {
       logger.warn({ runId: this.handle.runId, reason: reasonOf(error) }, 'the records of a run cannot be read')
       return undefined
     }
-  }
-
-  /** The wrapper keeps the pump's input open, so a pump that is gone before it was killed. */
-  #watchPump(): void {
-    const { record, directory, logger } = this.#context
-    if (!record || this.#pumpMissed || !onLinux || existsSync(`/proc/${record.pumpPid}`)) return
-    if (!worksFor(record.wrapperPid, directory.path)) return
-    this.#pumpMissed = true
-    logger.warn(
-      { runId: directory.runId, pumpPid: record.pumpPid },
-      'the log pump of a run was killed: nothing it prints is kept, and it may die by SIGPIPE; restart it',
-    )
   }
 
   #reap(): void {
@@ -108,25 +96,26 @@ export class ProcessRun implements Run {
   }
 
   async offerLink(link: LinkInfo): Promise<void> {
-    if (!this.#known) this.#context.directory.offerLink(link)
+    if (!this.#known) this.#context.directory.offerLink(link, this.#context.enclosure.kept.account)
   }
 
   async signal(name: NodeJS.Signals): Promise<boolean> {
     const { record } = this.#context
     if (this.#known || !record || !isAlive(record)) return false
-    return signalExactly(record, name)
+    return this.#context.enclosure.signal(name)
   }
 
   /** Calls at the same time share one work; each may only make it harder. */
   async stop(options: { readonly signal: NodeJS.Signals; readonly graceMs: number }): Promise<StopOutcome> {
     if (this.#stop) this.#stop.harden(options)
     else {
-      const { directory, record, tree, clock } = this.#context
-      const stop = new Stop({ directory, record, tree, clock, look: this.#look, exited: this.exited }, options)
+      const { directory, record, tree, clock, enclosure } = this.#context
+      const stop = new Stop({ directory, record, tree, clock, reach: enclosure.reach, look: this.#look, exited: this.exited }, options)
       this.#stop = stop
       void stop.survivors
         .finally(() => {
           this.#stop = undefined
+          this.#context.stopped()
         })
         .catch(() => {})
     }
@@ -135,9 +124,11 @@ export class ProcessRun implements Run {
   }
 
   async usage(): Promise<RunUsage> {
-    const { record, tree } = this.#context
-    if (this.#known || !record) return { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null }
-    return usageOf(await tree.stats(), record)
+    return this.#known ? nothing : this.#context.enclosure.usage()
+  }
+
+  lastOutputAt(): Promise<number | null> {
+    return lastOutputAt(this.#context.directory.path)
   }
 
   exec(): Promise<ExecOutcome> {
@@ -147,7 +138,7 @@ export class ProcessRun implements Run {
   async remove(): Promise<void> {
     if (!this.#known) throw new RegentError('ILLEGAL_STATE', `run ${this.handle.runId} is still alive`, { hint: 'Stop the run first.' })
     await this.#stop?.survivors
-    this.#context.remove()
+    await this.#context.remove()
   }
 }
 
@@ -160,11 +151,12 @@ const signalNames = new Map(
 /** How the run ended, as far as it is on record; undefined while its main process lives or its wrapper has yet to write. */
 function judge(directory: RunDirectory, record: PidRecord | null, now: number): Exit | undefined {
   if (record && isAlive(record)) return undefined
+  const rebooted = record !== null && record.bootId !== bootId() ? ({ rebooted: true } as const) : {}
   const ended = endOf(directory, record)
-  if (ended) return ended
+  if (ended) return { ...ended, ...rebooted }
   if (record && record.bootId === bootId() && worksFor(record.wrapperPid, directory.path)) return undefined
   // The wrapper may have written between the two looks, and gone.
-  return endOf(directory, record) ?? giveUp(directory, record, now)
+  return { ...(endOf(directory, record) ?? giveUp(directory, record, now)), ...rebooted }
 }
 
 function endOf(directory: RunDirectory, record: PidRecord | null): Exit | undefined {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Check } from '../../../contract/system.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
@@ -6,43 +6,68 @@ import type { JsonObject } from '../../../kernel/json.ts'
 import type { LogLine, LogQuery, Run, RunHandle, RunSpec, Runtime, RunUsage } from '../../../ports/runtime.ts'
 import { AgentRuns } from './agent-runs.ts'
 import { checkHost, findSetsid } from './check.ts'
+import type { Confinement } from './confinement.ts'
+import { type Confiner, openConfiner } from './confiner.ts'
+import { Enclosure } from './enclosure.ts'
 import { RunWatch } from './exits.ts'
 import { checkId, handleOf, isSafeId, runIdOf } from './handle.ts'
 import { isAlive } from './identity.ts'
-import { type Launched, launch, startFailed, wrapperCodes } from './launch.ts'
+import type { Kept } from './kept.ts'
+import { Launcher, LaunchRefused, startFailed } from './launch.ts'
+import { clearLogs } from './log-clearing.ts'
+import { logNames } from './log-files.ts'
+import { LogPump, type PartListener } from './log-pump.ts'
 import { readLogs } from './log-reader.ts'
 import { type ProcessRuntimeOptions, type Settings, settingsOf } from './options.ts'
 import { ProcessRun } from './process-run.ts'
 import { ProcessTree } from './process-tree.ts'
-import { awaitPid } from './recovery.ts'
-import { RunDirectory, type RunFacts } from './run-directory.ts'
+import { awaitPid, outputHandedOver } from './recovery.ts'
+import { type PidRecord, RunDirectory, type RunFacts } from './run-directory.ts'
+import { Turns } from './turns.ts'
+
+/** More at the same time would only wait for each other, and hold a descriptor each. */
+const STARTS_AT_ONCE = 64
 
 /** Runs as processes of this machine that outlive Regent, each in a session of its own beside a small shell wrapper. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
   const settings = settingsOf(options)
   for (const dir of [settings.dir, settings.agentsDir]) mkdirSync(dir, { recursive: true, mode: 0o700 })
-  return new ProcessRuntime(settings)
+  // Records are compared with what the kernel calls these directories.
+  const dir = realpathSync(settings.dir)
+  const confiner = await openConfiner({ ...options, dir, shell: settings.shell })
+  return new ProcessRuntime(settingsOf({ confine: confiner.confine, ...options, dir }), confiner)
 }
 
 class ProcessRuntime implements Runtime {
   readonly kind = 'process'
-  readonly can = {
-    survivesRestart: true,
-    limits: { memory_bytes: false, cpus: false, pids: false, open_files: true },
-    stopLevel: process.platform === 'linux' ? 'C' : 'D',
-  } as const
+  readonly can: Runtime['can']
+  readonly #confiner: Confiner
   readonly #settings: Settings
   readonly #watch: RunWatch
   readonly #runs: AgentRuns
   readonly #tree = new ProcessTree()
   readonly #live = new Map<string, ProcessRun>()
+  readonly #confinements = new Map<string, Confinement>()
   readonly #opening = new Map<string, Promise<Run>>()
   readonly #closed = new AbortController()
+  readonly #launcher: Launcher
+  readonly #pump: LogPump
+  readonly #turns = new Turns(STARTS_AT_ONCE)
+  #onPart: PartListener = () => {}
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, confiner: Confiner) {
+    this.can = { survivesRestart: true, ...confiner.can }
+    this.#confiner = confiner
     this.#settings = settings
     this.#watch = new RunWatch(settings)
     this.#runs = new AgentRuns(settings)
+    this.#launcher = new Launcher(settings, this.#watch)
+    this.#pump = new LogPump(
+      settings,
+      this.#watch,
+      () => this.#live.size + this.#opening.size > 0,
+      (part) => this.#onPart(part),
+    )
   }
 
   async check(): Promise<void> {
@@ -50,10 +75,12 @@ class ProcessRuntime implements Runtime {
   }
 
   async checks(): Promise<readonly Check[]> {
-    return []
+    return [...this.#confiner.checks(), this.#pump.check()]
   }
 
-  onPart(): void {}
+  onPart(listener: PartListener): void {
+    this.#onPart = listener
+  }
 
   async recordOf(handle: RunHandle): Promise<JsonObject | undefined> {
     return this.#directory(runIdOf(handle)).facts()?.record
@@ -64,8 +91,8 @@ class ProcessRuntime implements Runtime {
     return new Map(await Promise.all(runs.map(async ([runId, run]) => [runId, await run.usage()] as const)))
   }
 
-  async clearLogs(): Promise<void> {
-    throw new RegentError('NOT_YET', 'clearing logs is not there yet')
+  async clearLogs(agentId: string): Promise<void> {
+    await clearLogs(this.#settings, this.#runs, agentId, (runId) => this.#watch.poke(runId))
   }
 
   handleOf(runId: string): RunHandle {
@@ -76,7 +103,8 @@ class ProcessRuntime implements Runtime {
     signal?.throwIfAborted()
     this.#refuseWhenClosed()
     checkId('run id', spec.runId)
-    return this.#once(spec.runId, (directory) => (directory.claimed() ? this.#adopt(directory) : this.#launch(directory, spec)))
+    const limited = { ...spec, limits: { ...this.#settings.limits, ...spec.limits } }
+    return this.#once(spec.runId, (directory) => (directory.claimed() ? this.#adopt(directory) : this.#launch(directory, limited)))
   }
 
   async reattach(handle: RunHandle): Promise<Run | undefined> {
@@ -97,9 +125,9 @@ class ProcessRuntime implements Runtime {
     return readLogs(this.#runs, agentId, query, this.#settings.clock, ends)
   }
 
-  logFile(agentId: string): string | null {
+  logFile(agentId: string, stream: LogLine['stream'] = 'stdout'): string | null {
     const run = this.#runs.of(agentId).at(-1)
-    return run ? join(this.#runs.logDir(run), 'output.log') : null
+    return run ? join(this.#runs.logDir(run), logNames[stream].log) : null
   }
 
   async forget(agentId: string): Promise<void> {
@@ -107,13 +135,20 @@ class ProcessRuntime implements Runtime {
     for (const { runId } of runs)
       if (this.#isLive(runId))
         throw new RegentError('ILLEGAL_STATE', `run ${runId} of this agent is still alive`, { hint: 'Stop the agent first.' })
-    for (const { runId } of runs) this.#directory(runId).remove()
+    for (const { runId } of runs) {
+      const directory = this.#directory(runId)
+      await outputHandedOver(this.#settings.clock, directory, directory.pid() ?? null)
+      directory.remove()
+    }
     rmSync(this.#runs.dirOf(agentId), { recursive: true, force: true })
   }
 
   async close(): Promise<void> {
     this.#closed.abort()
+    this.#launcher.close()
+    this.#pump.close()
     this.#watch.close()
+    this.#confiner.close()
   }
 
   /** One start or adoption of a run at a time; later callers get the same run. */
@@ -126,8 +161,7 @@ class ProcessRuntime implements Runtime {
   }
 
   async #launch(directory: RunDirectory, spec: RunSpec): Promise<ProcessRun> {
-    const setsid = findSetsid()
-    if (setsid === undefined) checkHost(this.#settings)
+    if (findSetsid() === undefined) checkHost(this.#settings)
     if (spec.argv.length === 0 || spec.argv.some((arg) => arg.includes('\0')))
       throw new RegentError('INVALID', 'the command must name a program, and hold no NUL', {
         fields: [{ path: 'command', message: 'is not usable' }],
@@ -136,55 +170,64 @@ class ProcessRuntime implements Runtime {
       throw new RegentError('START_FAILED', `the working directory ${spec.cwd} is not there`, {
         hint: 'Create it, or choose another with cwd.',
       })
-    const launched = await this.#spawn(directory, spec, setsid ?? '')
-    const run = await this.#adopt(directory, factsOf(spec))
-    launched?.wrapper.once('exit', () => run.look())
-    run.look()
+    this.#pump.ensure()
+    const record = await this.#turns.run(() => this.#spawn(directory, spec))
+    const run = await this.#adopt(directory, factsOf(spec), record)
     setImmediate(() => this.#prune(spec.agentId))
     return run
   }
 
-  /** Undefined when another wrapper, left by a Regent before this one, was faster. */
-  async #spawn(directory: RunDirectory, spec: RunSpec, setsid: string): Promise<Launched | undefined> {
+  /** Null when another wrapper, left by a Regent before this one, was faster. */
+  async #spawn(directory: RunDirectory, spec: RunSpec): Promise<PidRecord | null> {
     let place: string | undefined
-    let refused = false
+    let confinement: Confinement | undefined
     try {
-      directory.prepare(factsOf(spec))
+      confinement = this.#settings.confine(spec)
+      directory.prepare(factsOf(spec, confinement.kept))
       place = this.#runs.add(spec.agentId, spec.runId)
-      if (spec.link) directory.offerLink(spec.link)
-      const launched = await launch(this.#settings, this.#watch, directory, spec, setsid)
-      refused = launched.ended?.code === wrapperCodes.noSpace
-      if (refused || launched.ended?.code === wrapperCodes.noDirectory)
-        throw new RegentError('START_FAILED', 'the run could not be put on record', {
-          hint: `Is there space on the disk of ${this.#settings.dir}?`,
-        })
-      if (launched.ended && !directory.claimed()) throw new RegentError('START_FAILED', 'the wrapper was killed before it started anything')
-      return launched
+      const { account } = confinement.kept
+      if (spec.link) directory.offerLink(spec.link, account)
+      if (spec.link && account) this.#confiner.admit(account, directory.file('link.json'))
+      const record = await this.#launcher.launch(directory, spec, confinement)
+      this.#confinements.set(spec.runId, confinement)
+      return record
     } catch (error) {
-      if (!directory.discard(refused)) return undefined
+      if (!directory.discard(error instanceof LaunchRefused && error.refused)) return null
+      confinement?.release()
       if (place !== undefined) this.#runs.drop(place)
       throw startFailed(error)
     }
   }
 
-  async #adopt(directory: RunDirectory, facts = directory.facts()): Promise<ProcessRun> {
-    const record = await awaitPid(this.#settings, this.#watch, this.#tree, directory)
+  async #adopt(directory: RunDirectory, facts = directory.facts(), known: PidRecord | null = null): Promise<ProcessRun> {
+    const record = known ?? (await awaitPid(this.#settings, this.#watch, this.#tree, directory))
+    const kept = this.#confinements.get(directory.runId)?.kept ?? facts?.kept
+    const enclosure = new Enclosure({ runId: directory.runId, record, kept, tree: this.#tree, logger: this.#settings.logger })
     const run = new ProcessRun({
       directory,
       record,
+      enclosure,
       watch: this.#watch,
       tree: this.#tree,
       clock: this.#settings.clock,
       logger: this.#settings.logger,
       reapOnExit: facts?.reapOnExit ?? false,
-      ended: () => this.#live.delete(directory.runId),
-      remove: () => this.#remove(directory, facts?.agentId),
+      ended: () => this.#ended(directory.runId, enclosure),
+      stopped: () => this.#confiner.release({}),
+      remove: () => this.#remove(directory, facts?.agentId, record),
     })
     if (!run.finished) this.#live.set(directory.runId, run)
     return run
   }
 
-  #remove(directory: RunDirectory, agentId: string | undefined): void {
+  #ended(runId: string, { kept }: Enclosure): void {
+    this.#live.delete(runId)
+    this.#confiner.release(kept.groups)
+    this.#confinements.delete(runId)
+  }
+
+  async #remove(directory: RunDirectory, agentId: string | undefined, record: PidRecord | null): Promise<void> {
+    await outputHandedOver(this.#settings.clock, directory, record)
     if (agentId !== undefined) this.#runs.keepLog(agentId, directory)
     directory.remove()
     if (agentId !== undefined) this.#prune(agentId)
@@ -222,4 +265,4 @@ function isDirectory(path: string): boolean {
   }
 }
 
-const factsOf = ({ agentId, label, reapOnExit, record }: RunSpec): RunFacts => ({ agentId, label, reapOnExit, record })
+const factsOf = ({ agentId, label, reapOnExit, record }: RunSpec, kept?: Kept): RunFacts => ({ agentId, label, reapOnExit, record, kept })

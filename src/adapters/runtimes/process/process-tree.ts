@@ -73,11 +73,9 @@ export function membersOf(snapshot: Snapshot, runId: string, main: number | null
   return [...found.values()]
 }
 
-/** Which still have the pipe that `reader` reads from as their standard output or error, and are as dispensable as an agent. */
-export function writersTo(reader: number, snapshot: Snapshot): ProcessStat[] {
-  const pipe = readProcLink(`/proc/${reader}/fd/0`)
-  if (pipe === undefined || !pipe.startsWith('pipe:')) return []
-  const writes = (pid: number) => readProcLink(`/proc/${pid}/fd/1`) === pipe || readProcLink(`/proc/${pid}/fd/2`) === pipe
+/** Which still have one of these pipes as their standard output or error, and are as dispensable as an agent. */
+export function writersTo(pipes: ReadonlySet<string>, snapshot: Snapshot): ProcessStat[] {
+  const writes = (pid: number) => [1, 2].some((file) => pipes.has(readProcLink(`/proc/${pid}/fd/${file}`) ?? ''))
   return [...snapshot.processes.values()].filter((stat) => !isDead(stat) && writes(stat.pid) && dispensable(stat.pid))
 }
 

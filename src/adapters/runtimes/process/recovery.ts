@@ -1,6 +1,6 @@
 import { RegentError } from '../../../kernel/errors.ts'
 import type { RunWatch } from './exits.ts'
-import { isAlive, signalExactly, worksFor } from './identity.ts'
+import { bootId, isAlive, signalExactly, statOf, worksFor } from './identity.ts'
 import type { Settings } from './options.ts'
 import { membersOf, type ProcessTree } from './process-tree.ts'
 import type { PidRecord, RunDirectory } from './run-directory.ts'
@@ -39,6 +39,23 @@ export async function awaitPid(settings: Settings, watch: RunWatch, tree: Proces
     throw new RegentError('TIMED_OUT', `run ${directory.runId} is being started, and does not get on`)
   } finally {
     watch.remove(directory.runId, look)
+  }
+}
+
+/** How long a pump gets to take what a finished run printed last. */
+const HANDED_OVER_MS = 2000
+
+/**
+ * Waits until the log pump has the output of a finished run, and its wrapper, which keeps it until then, is gone. Without a pump it
+ * goes with what nobody will find any more.
+ */
+export async function outputHandedOver(clock: Settings['clock'], directory: RunDirectory, record: PidRecord | null): Promise<void> {
+  if (!record || record.bootId !== bootId()) return
+  const begun = clock.elapsed()
+  while (worksFor(record.wrapperPid, directory.path)) {
+    const wrapper = clock.elapsed() - begun > HANDED_OVER_MS ? statOf(record.wrapperPid) : undefined
+    if (wrapper) signalExactly(wrapper, 'SIGKILL')
+    await clock.sleep(5)
   }
 }
 

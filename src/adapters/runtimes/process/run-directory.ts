@@ -1,8 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { LinkInfo } from '../../../contract/link.ts'
 import { systemCode } from '../../../kernel/errors.ts'
 import { isObject, type JsonObject, tryParse } from '../../../kernel/json.ts'
+import { worksFor } from './identity.ts'
+import type { Kept } from './kept.ts'
+import { readProcLink } from './proc.ts'
 
 /** Who a run's main process is, as its own process recorded it. `startTime` is in clock ticks since boot. */
 export interface PidRecord {
@@ -10,7 +13,6 @@ export interface PidRecord {
   readonly startTime: string
   readonly bootId: string
   readonly wrapperPid: number
-  readonly pumpPid: number
   /** Epoch ms. */
   readonly at: number
 }
@@ -22,6 +24,7 @@ export interface RunFacts {
   readonly reapOnExit: boolean
   /** The agent's own record, for `regent recover`. */
   readonly record: JsonObject
+  readonly kept?: Kept | undefined
 }
 
 /**
@@ -59,15 +62,16 @@ export class RunDirectory {
       label: String(value.label ?? ''),
       reapOnExit: value.reapOnExit === true,
       record: isObject(value.record) ? (value.record as JsonObject) : {},
+      kept: keptIn(value.kept, this.runId),
     }
   }
 
   pid(): PidRecord | undefined {
     const record = read(this.file('pid'))
-    const match = /^(\d+) (\S+) (\S+) (\d+) (\d+) *\n/.exec(record?.text ?? '')
+    const match = /^(\d+) (\S+) (\S+) (\d+) *\n/.exec(record?.text ?? '')
     if (!match || !record) return undefined
-    const [, pid = '', startTime = '', bootId = '', wrapperPid = '', pumpPid = ''] = match
-    return { pid: Number(pid), startTime, bootId, wrapperPid: Number(wrapperPid), pumpPid: Number(pumpPid), at: record.at }
+    const [, pid = '', startTime = '', bootId = '', wrapperPid = ''] = match
+    return { pid: Number(pid), startTime, bootId, wrapperPid: Number(wrapperPid), at: record.at }
   }
 
   /** The code that the wrapper recorded. */
@@ -83,13 +87,29 @@ export class RunDirectory {
     return record && { reason: record.text.trim() || 'lost', at: record.at }
   }
 
+  /** A process of it was killed at its memory limit, in bytes; null where that is not known. Undefined when none was. */
+  outOfMemory(): { readonly limit: number | null } | undefined {
+    const record = read(this.file('oom'))
+    return record && { limit: Number(record.text) || null }
+  }
+
+  /** Lasts, unless the directory itself is gone. */
+  declareOutOfMemory(limit: number | null): void {
+    if (existsSync(this.path)) writeFileSync(this.file('oom'), `${limit ?? ''}\n`, { mode: 0o600 })
+  }
+
   /** Lasts, unless the directory itself is gone. */
   declareLost(reason: string): void {
     if (existsSync(this.path)) writeFileSync(this.file('lost'), `${reason}\n`, { mode: 0o600 })
   }
 
-  offerLink(link: LinkInfo): void {
+  /** For the runner, which may have an account of its own. */
+  offerLink(link: LinkInfo, account: Kept['account'] = null): void {
     writeFileSync(this.file('link.json.new'), JSON.stringify(link), { mode: 0o600 })
+    if (account) {
+      chownSync(this.file('link.json.new'), process.getuid?.() ?? 0, account.gid)
+      chmodSync(this.file('link.json.new'), 0o640)
+    }
     renameSync(this.file('link.json.new'), this.file('link.json'))
   }
 
@@ -103,7 +123,7 @@ export class RunDirectory {
     } catch (error) {
       if (systemCode(error) === 'EEXIST' && !refused) return false
     }
-    for (const name of ['run.json', 'link.json', 'pid']) rmSync(this.file(name), { force: true })
+    for (const name of ['run.json', 'link.json', 'pid', 'out', 'err', 'go']) rmSync(this.file(name), { force: true })
     try {
       rmdirSync(this.file('exit'))
       rmdirSync(this.path)
@@ -115,12 +135,33 @@ export class RunDirectory {
 
   /** All that is known of a finished run but how it ended and what it printed. */
   forgetRecords(): void {
-    for (const name of ['run.json', 'link.json', 'pid', 'lost', 'pipe']) rmSync(this.file(name), { force: true })
+    for (const name of ['run.json', 'link.json', 'pid', 'lost', 'oom', 'out', 'err', 'go']) rmSync(this.file(name), { force: true })
+  }
+
+  /** Nobody can print to it any more and all of its output is in the log. */
+  outputEnded(): boolean {
+    return existsSync(this.file('output.end'))
+  }
+
+  /** The names of the pipes that it prints to, while anybody may: as the wrapper holds them, or as the pump noted when that left. */
+  outputPipes(record: PidRecord | null): readonly string[] {
+    if (this.outputEnded()) return []
+    const held =
+      record && worksFor(record.wrapperPid, this.path) ? [4, 6].map((file) => readProcLink(`/proc/${record.wrapperPid}/fd/${file}`)) : []
+    const names = held.some((name) => name !== undefined) ? held : (read(this.file('output.held'))?.text.split('\n') ?? [])
+    return names.filter((name) => name?.startsWith('pipe:')) as string[]
   }
 
   remove(): void {
     rmSync(this.path, { recursive: true, force: true })
   }
+}
+
+/** Groups that are named after another run are none of this one. */
+function keptIn(value: unknown, runId: string): Kept | undefined {
+  if (!isObject(value) || !isObject(value.groups)) return undefined
+  const kept = value as unknown as Kept
+  return Object.values(kept.groups).every(({ dir }) => basename(dir) === runId) ? kept : undefined
 }
 
 function read(path: string): { text: string; at: number } | undefined {

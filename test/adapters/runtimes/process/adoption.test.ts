@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Run, RunSpec } from '../../../../src/ports/runtime.ts'
@@ -153,8 +153,9 @@ describe('a run whose end nobody recorded', () => {
     const spec = specOf(['sleep', '1000'])
     const run = await runtime.start(spec)
     await run.stop({ signal: 'SIGKILL', graceMs: 0 })
-    await runtime.close()
     const file = (name: string) => join(home, 'runs', spec.runId, name)
+    await until(() => existsSync(file('output.end')), 'its wrapper to be through')
+    await runtime.close()
     if (over.pid !== undefined) writeFileSync(file('pid'), over.pid)
     if (over.exit !== undefined) writeFileSync(file('exit'), over.exit)
     return { runtime: await openRuntime(home), handle: run.handle, pidRecord: readFileSync(file('pid'), 'utf8') }
@@ -207,11 +208,11 @@ describe('a run whose end nobody recorded', () => {
     const runtime = await openRuntime(home)
     const spec = agentSpec('echo-args.sh', ['started'])
     const go = join(home, 'go')
-    // A shell that is held up between the claim and the agent: its `cd` waits.
+    // A shell that is held up between the claim and the agent: it waits where that learns its own pid.
     const slow = join(home, 'slow-sh')
     writeFileSync(
       slow,
-      `#!/bin/sh\nread() { while [ ! -e ${go} ]; do sleep 0.02; done; command read "$@"; }\nwrapper=$1; shift\n. "$wrapper"\n`,
+      `#!/bin/sh\nread() { [ -z "$claimed" ] || while [ ! -e ${go} ]; do sleep 0.02; done; command read "$@"; }\nprogram=$1; shift\n. "$program"\n`,
       { mode: 0o755 },
     )
     const held = await openRuntime(home, { shell: slow })
