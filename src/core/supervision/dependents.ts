@@ -1,7 +1,8 @@
 import type { AgentRow } from '../../ports/store.ts'
 import { dependenciesOf } from './dependencies.ts'
 
-type Agent = Pick<AgentRow, 'id' | 'owner' | 'name' | 'policy'>
+/** As much of an agent as its place among the others takes. */
+export type Known = Pick<AgentRow, 'id' | 'owner' | 'name' | 'policy'>
 
 /** Who depends on whom among the agents that keepers have seen, both ways, so that nobody has to look through all of them. */
 export class Dependents {
@@ -12,7 +13,7 @@ export class Dependents {
   readonly #holding = new Map<string, string>()
 
   /** Takes note of what it depends on now. */
-  note(agent: Agent): void {
+  note(agent: Known): void {
     const before = this.#needs.get(agent.id)
     const needs = dependenciesOf(agent).map(([name]) => `${agent.owner}/${name}`)
     if (!before && needs.length === 0) return
@@ -22,24 +23,24 @@ export class Dependents {
     for (const name of needs) this.#dependents.set(name, (this.#dependents.get(name) ?? new Set()).add(agent.id))
   }
 
-  of({ owner, name }: Agent): readonly string[] {
+  of({ owner, name }: Known): readonly string[] {
     return [...(this.#dependents.get(`${owner}/${name}`) ?? [])]
   }
 
   /** Its stop waits, or does not any more. */
-  hold({ id, owner, name }: Agent, holds: boolean): void {
+  hold({ id, owner, name }: Known, holds: boolean): void {
     if (holds) this.#holding.set(`${owner}/${name}`, id)
     else this.#holding.delete(`${owner}/${name}`)
   }
 
   /** Whose next step may depend on this agent: those that depend on it, and those whose stop waits for its. */
-  concerned(agent: Agent): readonly string[] {
+  concerned(agent: Known): readonly string[] {
     const above = this.of(agent)
     if (this.#holding.size === 0) return above
     return [...above, ...(this.#needs.get(agent.id) ?? []).flatMap((name) => this.#holding.get(name) ?? [])]
   }
 
-  forget(agent: Agent): void {
+  forget(agent: Known): void {
     this.hold(agent, false)
     for (const name of this.#needs.get(agent.id) ?? []) this.#drop(name, agent.id)
     this.#needs.delete(agent.id)

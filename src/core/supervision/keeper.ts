@@ -1,8 +1,9 @@
 import { liveStates, type RunState } from '../../contract/states.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
-import type { AgentRow, LifeRow, RunRow, Tables } from '../../ports/store.ts'
+import type { LifeRow, RunRow, Tables } from '../../ports/store.ts'
 import { decide, type Step } from './decide.ts'
+import type { Known } from './dependents.ts'
 import { endLeftovers } from './leftovers.ts'
 import * as moves from './moves.ts'
 import { stopTurn, type Waiting, waitingOf } from './order.ts'
@@ -29,7 +30,7 @@ export class Keeper {
   #again = false
   /** What was last seen of its life, to tell a change. */
   #shown = ''
-  #agent: AgentRow | undefined
+  #agent: Known | undefined
   #waiting: Waiting | undefined
   /** Counts the wakes: what was found out before one may be outdated. */
   #wakes = 0
@@ -134,7 +135,7 @@ export class Keeper {
     const shown = `${life.state} ${life.desired} ${life.start} ${run?.start} ${run?.endedAt} ${agent.revision} ${life.reason}`
     if (shown === this.#shown) return
     this.#shown = shown
-    this.#agent = agent
+    this.#agent = { id: agent.id, owner: agent.owner, name: agent.name, policy: agent.policy }
     this.#s.dependents.note(agent)
     if (life.state !== 'STOPPING') this.#s.dependents.hold(agent, false)
     this.#s.moved(agent)
@@ -305,9 +306,11 @@ export class Keeper {
 
   /** Ends a run that is unfit; it stays in its state until then, since its end is no stop that anybody asked for. */
   async #replace({ agent }: Record, why: string): Promise<boolean> {
-    this.#unfit = undefined
     const run = this.#run
-    if (!run || agent.policy.restart === 'never') return true
+    if (!run || agent.policy.restart === 'never') {
+      this.#unfit = undefined
+      return true
+    }
     this.#s.logger.warn({ agent: this.agentId, run: run.handle.runId, why }, 'a run is replaced')
     const { exit, survivors } = await run.stop({ signal: `SIG${agent.policy.stop_signal}`, graceMs: agent.policy.stop_grace * 1000 })
     this.survivors = survivors

@@ -1,6 +1,6 @@
 import type { AgentView } from '../../contract/agents.ts'
 import type { Input } from '../../contract/operations.ts'
-import type { RunState } from '../../contract/states.ts'
+import { liveStates, type RunState } from '../../contract/states.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { AgentRow, Tables } from '../../ports/store.ts'
@@ -113,6 +113,10 @@ async function untilStarted(supervisor: Supervisor, row: AgentRow, start: number
       const { life, run, agent } = record
       if (life.desired === 'stopped')
         throw new RegentError('START_FAILED', `${name} was stopped before it was up`, { details: { state: life.state } })
+      if (supervisor.halting() && !liveStates.includes(life.state))
+        throw new RegentError('UNAVAILABLE', `${name} is started with the next Regent: this one ends, and its agents with it`, {
+          retryAfter: 5,
+        })
       const waiting = supervisor.waiting(row.id)
       if (waiting?.hopeless)
         throw new RegentError('START_FAILED', `${name} was not started: it ${waiting.reason}`, { details: { state: life.state } })

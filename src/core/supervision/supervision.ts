@@ -6,7 +6,7 @@ import type { Project } from '../../ports/project.ts'
 import type { Run, RunSpec, Runtime } from '../../ports/runtime.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
-import type { Dependents } from './dependents.ts'
+import type { Dependents, Known } from './dependents.ts'
 import type { HealthView } from './observed.ts'
 import type { RestartLimit } from './restart-limit.ts'
 import type { Record } from './situation.ts'
@@ -51,7 +51,7 @@ export type Supervision = Omit<SupervisionOptions, 'restartsPerSecond' | 'projec
   unwatch(agentId: string): void
   changed(agentId: string): void
   /** Its life changed: those that depend on it, or wait for its stop, look again. */
-  moved(agent: AgentRow): void
+  moved(agent: Known): void
   forget(agentId: string): void
   /** Removes a stopped agent with all that is kept of it. */
   remove(agent: AgentRow): Promise<boolean>

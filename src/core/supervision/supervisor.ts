@@ -41,6 +41,8 @@ export interface Supervisor {
    * starts none. What is wanted stays wanted, for the next Regent. Resolves with how many still live.
    */
   haltAll(): Promise<number>
+  /** Regent ends, and its agents with it. */
+  halting(): boolean
   /** Stops deciding; no run is ended. */
   close(): void
 }
@@ -118,9 +120,11 @@ export function createSupervisor(options: SupervisionOptions): Supervisor {
         (error: unknown) => options.logger.warn({ agent: agentId, error: reasonOf(error) }, 'who depends on an agent could not be told'),
       )
     },
+    halting: () => halting,
     async haltAll() {
       halting = true
       const lives = (await options.store.read.lives.list()).filter((life) => liveStates.includes(life.state))
+      for (const keeper of keepers.values()) void keeper.wake()
       const ends = lives.map(({ agentId }) => untilEnded(options, watchers, keeperOf(agentId)))
       return (await Promise.all(ends)).filter((ended) => !ended).length
     },

@@ -19,6 +19,13 @@ describe('restart delays', () => {
 })
 
 describe('what follows a death', () => {
+  it('[part of F01] takes the exit codes of its policy for success, 126 and 127 included', () => {
+    const given = policy.parse({ restart: 'on-failure', exit_codes: [3, 127] })
+    const ended = (code: number) =>
+      judge({ life: life('RUNNING'), policy: given, exit: { kind: 'exited', code, at: 0 }, livedMs: 2000, random: 0.5 }).verdict.to
+    expect([3, 127, 0, 1, 126].map(ended)).toEqual(['EXITED', 'EXITED', 'BACKOFF', 'BACKOFF', 'FATAL'])
+  })
+
   it('restarts at once after the first death of a row', () => {
     expect(judge({ life: life('RUNNING'), policy: always, exit: failed, livedMs: 2000, random: 0.5 })).toMatchObject({
       verdict: { to: 'BACKOFF', delayMs: 0 },

@@ -38,7 +38,7 @@ describe('agents that are stopped together', () => {
     expect(world.clock.elapsed()).toBe(0)
   })
 
-  it('[part of F14] that all ignore their stop signal take one grace and 2 s at most, not the sum', async () => {
+  it('[F14] that all ignore their stop signal are told in reverse order, and take one grace and 2 s at most, not the sum', async () => {
     const world = await Supervised.open()
     const ids = await chains(world, 100, 10, 10)
     for (const run of world.runtime.runs) run.fights = true
@@ -47,6 +47,10 @@ describe('agents that are stopped together', () => {
     const took = await play(world, async () => world.runtime.alive.length === 0)
     expect(took).toBeGreaterThanOrEqual(10_000)
     expect(took).toBeLessThanOrEqual(12_000)
+    const told = new Map(world.runtime.runs.map(({ spec, stoppedAt }) => [spec.label, stoppedAt ?? 0]))
+    const toldAt = (index: number) => told.get(`alice/a${index}`) ?? 0
+    for (let index = 0; index < 100; index++) if (index % 10 !== 0) expect(toldAt(index)).toBeLessThanOrEqual(toldAt(index - 1))
+    expect(toldAt(8)).toBeGreaterThanOrEqual(10_000)
     await stopped
   })
 
@@ -91,7 +95,7 @@ describe('Regent that ends with its agents', () => {
     expect(await world.supervisor.haltAll()).toBe(0)
     expect(ended).toEqual([web, db])
     expect(await world.life(web)).toMatchObject({ state: 'STOPPED', desired: 'running', reason: 'stopped with Regent (ended by SIGTERM)' })
-    await world.ask('start', idle)
+    await expect(world.ask('start', idle, true)).rejects.toThrow('is started with the next Regent')
     expect(world.runtime.alive).toHaveLength(0)
     await world.reborn()
     for (const id of [db, web, idle]) await world.reaches(id, 'RUNNING')
