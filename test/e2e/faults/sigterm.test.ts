@@ -28,7 +28,12 @@ async function linkOf(regent: Regent): Promise<WebSocket> {
 }
 
 describe('SIGTERM', () => {
-  it('[part of F17] takes no new work, finishes what is under way, closes WebSockets with 1001, and agents live on', async () => {
+  it('[F17] takes no new work, finishes what is under way, closes WebSockets with 1001; agents live on, or end with --stop-agents', async () => {
+    await agentsLiveOn()
+    await agentsEnd()
+  })
+
+  async function agentsLiveOn(): Promise<void> {
     const regent = await Regent.start()
     const { pid } = await running(regent, 'web', 'sleep 1000')
     const ws = await linkOf(regent)
@@ -49,9 +54,10 @@ describe('SIGTERM', () => {
     expect(isAlive(pid)).toBe(true)
     await regent.serve()
     expect(await seen(regent, 'web')).toMatchObject({ state: 'RUNNING', pid, restarts: 0 })
-  })
+  }
 
-  it('[part of F17] with --stop-agents ends them in order, and the next Regent starts them again', async () => {
+  /** In order; and the next Regent starts them again. */
+  async function agentsEnd(): Promise<void> {
     const regent = await Regent.start({ REGENT_STOP_AGENTS: 'true' })
     const db = await running(regent, 'db', 'sleep 1000')
     const web = await running(regent, 'web', "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.1; done", { depends_on: { db: {} } })
@@ -73,5 +79,5 @@ describe('SIGTERM', () => {
       'db started again with Regent',
       'web started again with Regent',
     ])
-  })
+  }
 })
