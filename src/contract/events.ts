@@ -53,7 +53,7 @@ export const eventView = z
     agent_id: z.string().nullable(),
     agent: z.string().nullable().describe('owner/name'),
     owner: z.string().nullable().describe('whose it is; null for events that only admins see'),
-    actor: z.string().describe('who caused it: a user, `regent`, or `agent`'),
+    actor: z.string().describe('who caused it: a user, `regent`, `agent`, or `schedule`'),
     data: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'Event' })

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Probe } from '../../contract/policy.ts'
 import { reasonOf, systemCode } from '../../kernel/errors.ts'
-import type { ProbeOutcome, Prober } from '../../ports/prober.ts'
+import { type ProbeOutcome, type Prober, probeHeader } from '../../ports/prober.ts'
 
 type HttpProbe = Extract<Probe, { type: 'http' }>
 type TcpProbe = Extract<Probe, { type: 'tcp' }>
@@ -24,7 +24,7 @@ function get(probe: HttpProbe, outer: AbortSignal): Promise<ProbeOutcome> {
   return look(`GET ${shown(probe.url)}`, probe.timeout, outer, (told, signal) => {
     // TLS is loaded only where somebody asks for it.
     const ask = probe.url.startsWith('https:') ? process.getBuiltinModule('node:https').request : httpRequest
-    const headers = { 'user-agent': 'regent', accept: '*/*', connection: 'close' }
+    const headers = { 'user-agent': 'regent', accept: '*/*', connection: 'close', [probeHeader]: '1' }
     const request = ask(probe.url, { agent: false, headers, signal })
     request.on('error', told.failed)
     request.on('response', (response: IncomingMessage) => {

@@ -58,7 +58,7 @@ export class Health {
     observed.setHealth(agent.id, { health: probes.liveness ? 'unknown' : null, ready: probes.readiness ? false : null })
     const loops = given.map(({ purpose, probe }) => this.#loop(agent, run, purpose, probe))
     this.#watched.set(agent.id, loops)
-    for (const loop of loops) loop.start(clock.now() - run.startedAt)
+    for (const loop of loops) loop.start(Math.max(0, clock.now() - run.startedAt))
   }
 
   end(agentId: string): void {

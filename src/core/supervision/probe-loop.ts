@@ -9,6 +9,8 @@ const LATE_MS = 500
 const LAST_TURN_MS = 20
 /** First wait after a look that told nothing, and between the first two; each further one doubles it, up to the interval. */
 const SOON_MS = 1000
+/** One for all: an error is costly to make. */
+const lookIsOver = new Error('the look is over')
 
 /** undefined: it cannot be told now, which is neither good nor bad. */
 export type Look = (signal: AbortSignal) => Promise<ProbeOutcome | undefined>
@@ -54,7 +56,7 @@ export class ProbeLoop {
   close(): void {
     this.#closed = true
     this.#cancel()
-    this.#over?.abort(new Error('no longer looked at'))
+    this.#over?.abort(lookIsOver)
   }
 
   #next(ms: number): void {
@@ -88,7 +90,7 @@ export class ProbeLoop {
     })
     const outcome = await Promise.race([look(over.signal), late]).catch(() => undefined)
     cancel()
-    over.abort(new Error('the look is over'))
+    over.abort(lookIsOver)
     const took = clock.elapsed() - began
     const stoodStill = took > limitMs + LATE_MS || clock.now() - wall - took > LATE_MS
     return outcome?.ok === false && stoodStill ? undefined : outcome

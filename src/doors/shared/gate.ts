@@ -5,6 +5,7 @@ import type { Caller } from '../../contract/tokens.ts'
 import type { Identity } from '../../core/core.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
+import { probeHeader } from '../../ports/prober.ts'
 import { asHostName, isLocalName, originAuthority, parseAuthority, withPort } from './hosts.ts'
 import { createBuckets, type Rate } from './limits.ts'
 import { createLocalUserCheck } from './local-user.ts'
@@ -82,6 +83,7 @@ export function createGate(options: GateOptions): Gate {
 
   const check = (facts: RequestFacts): void => {
     if (!facts.url?.startsWith('/')) throw new RegentError('BAD_REQUEST', 'the request target must be a path')
+    if (facts.headers[probeHeader] !== undefined) throw forbidden('a probe may not ask Regent itself', 'probe the agent')
     checkHost(facts, hosts)
     checkOrigin(facts, origins)
     checkBody(facts)

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createNetProber } from '../../../src/adapters/probes/net-prober.ts'
 import { probe } from '../../../src/contract/policy.ts'
+import { probeHeader } from '../../../src/ports/prober.ts'
 import { until } from '../../helpers/until.ts'
 
 const prober = createNetProber()
@@ -33,7 +34,10 @@ async function httpServer(answer: RequestListener): Promise<{ url: string; port:
 describe('HTTP', () => {
   it('is well for statuses from 200 to 399, and says what it saw', async () => {
     let status = 200
-    const { url } = await httpServer((_request, response) => response.writeHead(status).end('well'))
+    const { url } = await httpServer((request, response) => {
+      expect(request.headers).toMatchObject({ [probeHeader]: '1', connection: 'close' })
+      response.writeHead(status).end('well')
+    })
     expect(await prober.probe(http(`${url}/health`), never())).toEqual({ ok: true, message: `GET ${url}/health: answered 200` })
     for (status of [204, 301, 304]) expect(await prober.probe(http(url), never())).toMatchObject({ ok: true })
     for (status of [400, 404, 500, 503]) expect(await prober.probe(http(url), never())).toMatchObject({ ok: false })

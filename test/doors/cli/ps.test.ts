@@ -57,6 +57,21 @@ describe('regent ps', () => {
     for (const agent of parsed) expect(Object.keys(agent)).toEqual(expect.arrayContaining(promised))
   })
 
+  it('says beside the state what probes have against an agent, and that one is stalled', async () => {
+    const seen = [
+      agentView({ name: 'hung', health: 'unhealthy', ready: false }),
+      agentView({ name: 'new', health: 'unknown', ready: false }),
+      agentView({ name: 'well', health: 'healthy', ready: true, activity: 'stalled' }),
+      agentView({ name: 'young', state: 'STARTING', health: 'unknown', ready: false }),
+    ]
+    const regent = await fakeRegent({ 'agents.list': () => ({ agents: seen, next_cursor: null }) })
+    const { stdout } = await regent.run(['ps'])
+    expect(stdout).toMatch(/hung .*RUNNING \(unhealthy\) /)
+    expect(stdout).toMatch(/new .*RUNNING \(not ready\) /)
+    expect(stdout).toMatch(/well .*RUNNING {2}.*stalled/)
+    expect(stdout).toMatch(/young .*STARTING {2}/)
+  })
+
   it('prints an empty list as []', async () => {
     const regent = await fakeRegent({ 'agents.list': () => ({ agents: [], next_cursor: null }) })
     expect(await regent.run(['ps', '--json'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' })

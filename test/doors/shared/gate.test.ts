@@ -129,6 +129,7 @@ const rows: readonly (readonly [string, Case, string])[] = [
     { gate: { allowedOrigins: ['https://desk.example'] }, headers: { origin: 'https://desk.example', 'sec-fetch-site': 'cross-site' } },
     LOCAL,
   ],
+  ["an HTTP probe, which comes from Regent's own process", { headers: { 'x-regent-probe': '1' } }, REFUSED],
   ['Fetch metadata none', { headers: { 'sec-fetch-site': 'none' } }, LOCAL],
   ['Fetch metadata same-origin', { headers: { 'sec-fetch-site': 'same-origin' } }, LOCAL],
   ['Fetch metadata same-site', { headers: { 'sec-fetch-site': 'same-site' } }, REFUSED],
