@@ -27,6 +27,8 @@ export function storeTalkConformance(open: OpenStore): void {
       expect(await list({ agentId: 'b' })).toEqual([1])
       expect(await list({ types: ['run.starting', 'regent.started'] })).toEqual([1, 2, 3])
       expect(await list({ types: [] })).toEqual([])
+      expect(await list({ from: 'newest', limit: 2 })).toEqual([2, 3])
+      expect(await list({ from: 'newest', before: numbers[3], agentId: 'a' })).toEqual([0])
     })
 
     it('keeps the newest, tells its window, and never uses a number twice', async () => {

@@ -82,10 +82,11 @@ describe('an agent that dies', () => {
       await until(() => world.runtime.runs.length === 3, 'the restart one monotonic second later')
       expect((await world.reaches(id, 'RUNNING')).restarts).toBe(2)
       world.runtime.last.end(exit(1))
-      await world.reaches(id, 'BACKOFF')
+      await until(() => world.clock.nextIn === 2000, 'the next timer')
       world.clock.setWall(world.clock.now() + jump)
       await world.reborn()
       // What is left is read off the wall clock then: never more than the longest delay, and one start.
+      await until(() => world.runtime.runs.length === 4 || world.clock.nextIn !== undefined, 'the start or its timer')
       world.clock.advance(72_000)
       await until(() => world.runtime.runs.length === 4, 'the fourth run')
       expect((await world.reaches(id, 'RUNNING')).restarts).toBe(3)
