@@ -85,12 +85,16 @@ export class Launcher {
   }
 
   #ask(directory: RunDirectory, handover: Handover, files: number[], hear: (setback: Setback) => void): void {
-    if (this.#direct) return this.#spawn(directory, handover, hear)
+    if (this.#direct) {
+      this.#spawn(directory, handover, hear)
+      return
+    }
     const [file = keep(files, unnamedFile(directory, handover.setup + handover.environment))] = files
     this.#spawner.ask(directory.runId, file, (setback) => {
-      if (setback.kind !== 'refused' || setback.code !== codes.noHandover) return hear(setback)
-      this.#direct = true
-      this.#spawn(directory, handover, hear)
+      if (setback.kind === 'refused' && setback.code === codes.noHandover) {
+        this.#direct = true
+        this.#spawn(directory, handover, hear)
+      } else hear(setback)
     })
   }
 
