@@ -182,7 +182,19 @@ async function openStore(config: Config, logger: Logger, ballast?: Ballast): Pro
 
 async function openRuntime(config: Config, home: Home, logger: Logger): Promise<Runtime> {
   const { createProcessRuntime } = await import('./adapters/runtimes/process/process-runtime.ts')
-  return createProcessRuntime({ dir: home.paths.runs, agentsDir: home.paths.agents, clock: systemClock, logger, logs: config.logs })
+  const { user, stopLevel, limits } = config.agents
+  return createProcessRuntime({
+    dir: home.paths.runs,
+    agentsDir: home.paths.agents,
+    clock: systemClock,
+    logger,
+    logs: config.logs,
+    stopLevel,
+    limits,
+    user,
+    basics: [process.execPath, join(regentRoot, 'package.json'), join(regentRoot, 'bin/runner.js')],
+    passable: [home.dir, join(config.project, 'agents')],
+  })
 }
 
 async function openBus(config: Config, logger: Logger): Promise<Bus> {

@@ -41,7 +41,7 @@ export type { Address } from './address.ts'
  */
 export async function openHome({ dir }: { readonly dir: string }): Promise<Home> {
   if (!isAbsolute(dir)) throw new RegentError('INVALID', `the home must be an absolute path: ${dir}`)
-  ownFolder(dir, knownFiles)
+  ownFolder(dir, knownFiles, true)
   const lock = lockWithRoom(dir)
   try {
     const paths = {
@@ -52,7 +52,8 @@ export async function openHome({ dir }: { readonly dir: string }): Promise<Home>
       socket: join(dir, 'supervisor.sock'),
       tokenFile: join(dir, 'token'),
     }
-    for (const folder of [paths.runs, paths.agents, paths.secrets]) ownFolder(folder)
+    for (const folder of [paths.runs, paths.agents]) ownFolder(folder, [], true)
+    ownFolder(paths.secrets)
     const token = readToken(paths.tokenFile)
     const key = readKey(join(dir, 'key'))
     // What a Regent that was killed left behind must not lead a client, and its token, to a stranger.

@@ -18,9 +18,14 @@ import { dirname } from 'node:path'
 import { type ErrorCode, RegentError, reasonOf, systemCode } from '../../kernel/errors.ts'
 
 const OTHERS = 0o077
+/** What others may not do with a folder that agents with an account of their own have to pass. */
+const OTHERS_PASSING = 0o066
 
-/** Makes the folder if it is not there, or checks that it is a real one of this user that nobody else can enter. */
-export function ownFolder(path: string, knownFiles: readonly string[] = []): void {
+/**
+ * Makes the folder if it is not there, or checks that it is a real one of this user that nobody else can look into. `passable`: others
+ * may pass through to what they know the name of and may read.
+ */
+export function ownFolder(path: string, knownFiles: readonly string[] = [], passable = false): void {
   const found = told(path, () => lstatSync(path, { throwIfNoEntry: false }))
   if (found?.isSymbolicLink()) throw refused(path, 'is a symbolic link', 'Regent follows none here: name the folder itself.')
   told(path, () => makeFolders(path))
@@ -28,7 +33,7 @@ export function ownFolder(path: string, knownFiles: readonly string[] = []): voi
   try {
     const stats = fstatSync(fd)
     checkOwner(path, stats.uid)
-    if ((stats.mode & OTHERS) === 0) return
+    if ((stats.mode & (passable ? OTHERS_PASSING : OTHERS)) === 0) return
     const names = readdirSync(path)
     if (names.length > 0 && !names.some((name) => knownFiles.includes(name))) {
       throw refused(

@@ -50,6 +50,7 @@ describe('what is launched', () => {
       argv: ['sh', '-c', `echo "$KEY" ${secretAt('env.KEY')}`],
       cwd: root,
       reapOnExit: false,
+      needs: { read: [], write: [] },
       env: {
         PATH: '/usr/bin:/bin',
         HOME: '/home/ann',

@@ -35,8 +35,8 @@ export function launchTeam(agent: AgentRow, { root, baseEnv, teamEnv, run, secre
     [runnerVariables.start]: String(run.start),
     [runnerVariables.secrets]: JSON.stringify(secrets),
   }
-  const file = argv.at(-1)
-  return checked({ argv, cwd: root, env, reapOnExit: true, needs: { read: file === undefined ? [] : [file], write: [stateDir] } })
+  const read = [...argv.slice(-1), join(root, 'agents', 'node_modules')]
+  return checked({ argv, cwd: root, env, reapOnExit: true, needs: { read, write: [stateDir] } })
 }
 
 /** A person's program: its own variables, with the secrets that they refer to. `missing` are the keys nobody gave a value for. */

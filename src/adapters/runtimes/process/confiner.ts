@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Check } from '../../../contract/system.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { RunSpec, Runtime } from '../../../ports/runtime.ts'
+import { giveFile, homeOf, type Identity, type Passage } from './access.ts'
+import { Accounts } from './accounts.ts'
 import { removeCgroup, removeIfEmpty } from './cgroup.ts'
 import { type Confinement, sessionBefore } from './confinement.ts'
 import { levels, type RunGroups, type WantedLevel } from './kept.ts'
@@ -15,11 +18,18 @@ import { entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, thisMachi
 export interface ConfinerOptions {
   /** The run directories; the groups of this home are named after them. */
   readonly dir: string
+  readonly agentsDir: string
   readonly shell: string
   readonly logger: Logger
   readonly stopLevel?: WantedLevel
   /** Which way of ending a cgroup may be used. */
   readonly endBy?: 'any' | 'freezer'
+  /** Whose account agents have; undefined: Regent's own. See `AccountOptions`. */
+  readonly user?: string
+  /** What every agent must be able to read. */
+  readonly basics?: readonly string[]
+  /** Folders of Regent in which agents that have an account of their own may be let through. */
+  readonly passable?: readonly string[]
 }
 
 /** Finds out, once, what this machine lets Regent do around its runs. */
@@ -40,12 +50,17 @@ export class Confiner {
   readonly can: Pick<Runtime['can'], 'limits' | 'stopLevel'>
   readonly #options: ConfinerOptions
   readonly #choice: Choice
+  readonly #accounts: Accounts
+  readonly #passage: Passage
   /** Groups that could not be removed, because somebody was left in them. */
   #left: RunGroups[] = []
 
   constructor(options: ConfinerOptions, choice: Choice) {
     this.#options = options
     this.#choice = choice
+    this.#passage = { roots: [...(options.passable ?? []), options.dir, options.agentsDir].map(real) }
+    const { user: wanted = 'same', basics = [], logger } = options
+    this.#accounts = new Accounts({ wanted, basics, passage: this.#passage, logger })
     const { memory, cpu, pids } = choice.places
     const limits = { memory_bytes: memory !== undefined, cpus: cpu !== undefined, pids: pids !== undefined, open_files: true }
     this.can = { limits, stopLevel: choice.level }
@@ -54,16 +69,24 @@ export class Confiner {
 
   readonly confine = (spec: RunSpec): Confinement => {
     const { level, namespace } = this.#choice
+    const home = homeOf(this.#options.agentsDir, spec.agentId)
+    const account = this.#accounts.of(spec, home)
     const groups = this.#makeGroups(spec)
     const inside = level === 'B'
+    const homeless = spec.env.HOME === undefined || spec.env.HOME === homedir()
     return {
       enter: entrancesOf(groups),
-      before: [...sessionBefore(), ...(inside ? namespace : [])],
-      environment: inside ? 'after' : 'first',
-      env: {},
-      kept: { level, groups, account: null, cwd: spec.cwd },
+      before: [...sessionBefore(), ...(inside ? namespace : []), ...(account ? this.#accounts.before(account) : [])],
+      environment: inside || account ? 'after' : 'first',
+      env: account && homeless ? { HOME: home } : {},
+      kept: { level, groups, account: account && { uid: account.uid, gid: account.gid }, cwd: spec.cwd },
       release: () => this.release(groups),
     }
+  }
+
+  /** Lets the account of a run read one of its files. */
+  admit(account: Identity, file: string): void {
+    giveFile(account, this.#passage, file)
   }
 
   /** Removes groups as soon as nobody is left in them: now, or with those of a later run. */
@@ -87,7 +110,7 @@ export class Confiner {
   }
 
   checks(): Check[] {
-    return [levelCheck(this.#choice), limitsCheck(this.#choice)]
+    return [levelCheck(this.#choice), limitsCheck(this.#choice), this.#accounts.check()]
   }
 
   #makeGroups({ runId, limits }: RunSpec): RunGroups {
@@ -114,6 +137,8 @@ export class Confiner {
       }
   }
 }
+
+const real = (path: string): string => (existsSync(path) ? realpathSync(path) : path)
 
 const sure = {
   A: 'A (cgroup): a stop ends all that an agent started',

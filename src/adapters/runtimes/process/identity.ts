@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { darwinBootId, darwinStat } from './darwin.ts'
+import type { PidRecord } from './kept.ts'
 import { linuxStat, onLinux, type ProcessStat, readProcLink } from './proc.ts'
-import type { PidRecord } from './run-directory.ts'
 
 /** Names one process for good: a pid alone may be given to another one later. */
 export type ProcessKey = Pick<ProcessStat, 'pid' | 'startTime'>

@@ -26,5 +26,15 @@ export interface Kept {
   readonly cwd: string
 }
 
+/** Who a run's main process is, as its own process recorded it. `startTime` is in clock ticks since boot. */
+export interface PidRecord {
+  readonly pid: number
+  readonly startTime: string
+  readonly bootId: string
+  readonly wrapperPid: number
+  /** Epoch ms. */
+  readonly at: number
+}
+
 /** The level of runs that nothing was kept of. */
 export const plainLevel: Level = process.platform === 'linux' ? 'C' : 'D'

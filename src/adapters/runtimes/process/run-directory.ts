@@ -4,18 +4,10 @@ import type { LinkInfo } from '../../../contract/link.ts'
 import { systemCode } from '../../../kernel/errors.ts'
 import { isObject, type JsonObject, tryParse } from '../../../kernel/json.ts'
 import { worksFor } from './identity.ts'
-import type { Kept } from './kept.ts'
+import type { Kept, PidRecord } from './kept.ts'
 import { readProcLink } from './proc.ts'
 
-/** Who a run's main process is, as its own process recorded it. `startTime` is in clock ticks since boot. */
-export interface PidRecord {
-  readonly pid: number
-  readonly startTime: string
-  readonly bootId: string
-  readonly wrapperPid: number
-  /** Epoch ms. */
-  readonly at: number
-}
+export type { PidRecord } from './kept.ts'
 
 /** What must be known of a run beside its records; written before it is claimed. */
 export interface RunFacts {
