@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { isUuid } from '../../../src/kernel/ids.ts'
 import { create, running, seen } from '../../helpers/commands.ts'
@@ -34,7 +35,7 @@ describe('commands that cross each other', () => {
     const watch = (async () => {
       while (watching) {
         most = Math.max(most, copies(regent))
-        await new Promise((resolve) => setImmediate(resolve))
+        await pause(20)
       }
     })()
     const restarted = await Promise.all(Array.from({ length: 100 }, () => post(regent, 'web', 'restart')))
