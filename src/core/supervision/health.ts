@@ -61,6 +61,10 @@ export class Health {
     for (const loop of loops) loop.start(Math.max(0, clock.now() - run.startedAt))
   }
 
+  freeze(agentId: string): void {
+    for (const loop of this.#watched.get(agentId) ?? []) loop.close()
+  }
+
   end(agentId: string): void {
     const loops = this.#watched.get(agentId)
     if (!loops) return

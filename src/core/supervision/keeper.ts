@@ -312,6 +312,7 @@ export class Keeper {
       return true
     }
     this.#s.logger.warn({ agent: this.agentId, run: run.handle.runId, why }, 'a run is replaced')
+    this.#s.watcher?.freeze(this.agentId)
     const { exit, survivors } = await run.stop({ signal: `SIG${agent.policy.stop_signal}`, graceMs: agent.policy.stop_grace * 1000 })
     this.survivors = survivors
     this.#ended = { runId: run.handle.runId, exit: { ...exit, unfit: why } }

@@ -80,11 +80,13 @@ export class Stalls {
     this.#next(watched, rule.after * 1000)
   }
 
-  end(agentId: string): void {
-    const watched = this.#watched.get(agentId)
-    if (!watched) return
-    watched.cancel()
+  freeze(agentId: string): void {
+    this.#watched.get(agentId)?.cancel()
     this.#watched.delete(agentId)
+  }
+
+  end(agentId: string): void {
+    this.freeze(agentId)
     this.#show(agentId, undefined)
   }
 

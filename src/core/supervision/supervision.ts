@@ -14,6 +14,8 @@ import type { Record } from './situation.ts'
 /** Looks at live runs from outside, each until it is stopped or has ended. */
 export interface Watcher {
   begin(agent: AgentRow, run: Run): void
+  /** It is about to be replaced: it is looked at no more, and what was seen stays until its end. */
+  freeze(agentId: string): void
   /** Harmless where nothing was begun. */
   end(agentId: string): void
   /** The agent is gone. */

@@ -63,6 +63,11 @@ export function createWatching(options: WatchingOptions): Watching {
       health.begin(agent, run)
       stalls.begin(agent, run)
     },
+    freeze(agentId) {
+      live.delete(agentId)
+      health.freeze(agentId)
+      stalls.freeze(agentId)
+    },
     end(agentId) {
       live.delete(agentId)
       health.end(agentId)

@@ -77,6 +77,10 @@ describe('liveness', () => {
       return world.runtime.last.stops === 1
     }, 'it is stopped')
     expect((await world.life(agent)).state).toBe('RUNNING')
+    // What it answers while it is being ended makes it no better.
+    world.prober.outcome = good
+    await world.passes(30)
+    expect(world.observed.health(agent).health).toBe('unhealthy')
     world.runtime.last.end({ kind: 'exited', code: 0, at: world.clock.now() })
     await until(() => world.runtime.runs.length === 2, 'it is restarted')
   })
