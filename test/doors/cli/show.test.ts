@@ -5,10 +5,15 @@ import { agentDetail } from '../../helpers/views.ts'
 const at = Date.UTC(2001, 0, 2, 3, 4, 5)
 const told = (number: number, state: string | null, text: string) => ({ number, at, type: 'run.running', actor: 'regent', state, text })
 
+const schedules = [
+  { cron: '0 7 * * 1-5', timezone: 'Europe/Berlin', action: 'start', next: at },
+  { cron: '@daily', timezone: 'UTC', action: 'restart', next: null },
+]
+
 /** An agent with 1200 entries behind it, which are answered as asked. */
 const regentWith = () =>
   fakeRegent({
-    'agents.get': () => agentDetail({ name: 'news', health: 'unhealthy', ready: false }),
+    'agents.get': () => agentDetail({ name: 'news', health: 'unhealthy', ready: false, schedules }),
     'agents.timeline': ({ limit, before }) => {
       const end = before === undefined ? 1200 : Number(before) - 1
       const first = Math.max(1, end - Number(limit) + 1)
@@ -24,6 +29,7 @@ describe('regent show', () => {
     const { stdout } = await (await regentWith()).run(['show', 'news'])
     expect(stdout).toContain('why        It has been running for 3 min.\n')
     expect(stdout).toContain('health     unhealthy, not ready\n')
+    expect(stdout).toContain('schedules  start at 0 7 * * 1-5 Europe/Berlin, next 2001-01-02 03:04:05; restart at @daily UTC, next never\n')
     expect(stdout).toContain('timeline\n  2001-01-02 03:04:05  RUNNING   up 1191\n')
     expect(stdout.match(/ up \d+$/gm)).toHaveLength(10)
   })
