@@ -50,7 +50,7 @@ describe('commands that cross each other', () => {
     watching = false
     await watch
     expect(most).toBe(1)
-  })
+  }, 60_000)
 
   it('[F02] four deaths before startsecs: BACKOFF with growing delays, then FATAL; a start begins anew', async () => {
     const regent = await Regent.start()
