@@ -32,12 +32,19 @@ async function command(): Promise<number> {
   return (await import('./doors/cli/regent.ts')).runCli(argv, context)
 }
 
+/** Becomes the next Regent in the same process, by the launcher, so that what changed on disk takes effect. */
+function restart(): void {
+  const { launcher } = context
+  process.execve?.(launcher, [launcher, ...argv], env)
+}
+
 /** Resolves when the server has closed; what is wrong with the configuration is told as the CLI tells it. */
 async function serve(args: readonly string[]): Promise<number> {
   try {
     const [{ parseServeFlags }, { loadConfig }] = await Promise.all([import('./config/flags.ts'), import('./config/load.ts')])
     const config = loadConfig({ flags: parseServeFlags(args), env, cwd })
-    await (await import('./serve.ts')).serve(config)
+    const next = await (await import('./serve.ts')).serve(config)
+    if (next === 'restart') restart()
     return 0
   } catch (error) {
     const { exitCodeOf, failureText } = await import('./doors/cli/failure.ts')

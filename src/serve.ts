@@ -5,13 +5,17 @@ import { listen } from './doors/http/listeners.ts'
 import { createHttpServer } from './doors/http/server.ts'
 import { createGate } from './doors/shared/gate.ts'
 import { asHostName } from './doors/shared/hosts.ts'
+import type { SelfControl } from './doors/supervisor-rpc/self.ts'
 import { createSupervisorRpc, type SupervisorRpcDoor } from './doors/supervisor-rpc/server.ts'
 import { createLinkDoor } from './doors/websocket/link.ts'
 import { reasonOf } from './kernel/errors.ts'
 import type { Logger } from './kernel/logger.ts'
 
-/** Serves Regent until SIGTERM or SIGINT; agents live on. Rejects when it cannot be started. */
-export async function serve(config: Config): Promise<void> {
+/**
+ * Serves Regent until SIGTERM or SIGINT; agents live on. Rejects when it cannot be started. `restart`: it was asked to be followed
+ * by another one.
+ */
+export async function serve(config: Config): Promise<'over' | 'restart'> {
   let address = ''
   const composed = await compose(config, () => `${address.replace(/^http/, 'ws')}/link`)
   const { core, home, logger } = composed
@@ -23,7 +27,14 @@ export async function serve(config: Config): Promise<void> {
     })
     const { adopted } = await core.recover()
     const asked = new AbortController()
-    const supervisorRpc = await openSupervisorRpc(composed, () => asked.abort())
+    const restart = new AbortController()
+    const supervisorRpc = await openSupervisorRpc(composed, {
+      shutdown: () => asked.abort(),
+      restart() {
+        restart.abort()
+        asked.abort()
+      },
+    })
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     if (config.orchestratorPort !== 'off')
@@ -31,9 +42,10 @@ export async function serve(config: Config): Promise<void> {
     process.stdout.write(`regent ready ${address}\n`)
     await told(config.stopAgents ? 'Regent stops, and its agents with it' : 'Regent stops; agents live on', logger, asked.signal)
     core.refuse()
-    if (config.stopAgents) await stopAgents(composed)
+    if (config.stopAgents && !restart.signal.aborted) await stopAgents(composed)
     await home.removeAddress()
     await Promise.all([app.close(), supervisorRpc.close()])
+    return restart.signal.aborted ? 'restart' : 'over'
   } finally {
     await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
   }
@@ -66,9 +78,9 @@ async function openDoors(config: Config, { core, clock, logger }: Composed, open
 }
 
 /** For supervisorctl; without its socket Regent serves all the same. */
-async function openSupervisorRpc({ core, clock, home, log, logger }: Composed, shutdown: () => void): Promise<SupervisorRpcDoor> {
+async function openSupervisorRpc({ core, clock, home, log, logger }: Composed, control: SelfControl): Promise<SupervisorRpcDoor> {
   const about = { version, pid: process.pid, startedAt: Date.now() }
-  const door = createSupervisorRpc({ core, about, mainLog: log, logger, clock, shutdown })
+  const door = createSupervisorRpc({ core, about, mainLog: log, logger, clock, control })
   await door.open(home.paths.socket).catch((error: unknown) => logger.warn({ reason: reasonOf(error) }, 'supervisorctl is not served'))
   return door
 }

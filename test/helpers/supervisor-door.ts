@@ -6,7 +6,7 @@ import type { AgentDetail } from '../../src/contract/agents.ts'
 import type { Value } from '../../src/doors/supervisor-rpc/codec.ts'
 import type { MainLog } from '../../src/doors/supervisor-rpc/main-log.ts'
 import { createSupervisorRpc, type RpcLimits, type SupervisorRpcDoor } from '../../src/doors/supervisor-rpc/server.ts'
-import { systemClock } from '../../src/kernel/clock.ts'
+import { type Clock, systemClock } from '../../src/kernel/clock.ts'
 import { createFakeCore, type FakeCore, newAgent } from './fake-core.ts'
 import { temporaryFolder } from './folder.ts'
 import { type CollectingLogger, collectingLogger } from './logs.ts'
@@ -19,6 +19,8 @@ export interface SupervisorDoor {
   readonly mainLog: MainLog & { write(line: string): void }
   /** How often Regent was told to end. */
   ended(): number
+  /** How often it was told to be followed by another. */
+  restarted(): number
   /** An agent that the core has. */
   agent(owner: string, name: string, change?: Partial<AgentDetail>): AgentDetail
   call(method: string, ...params: Value[]): Promise<Answer>
@@ -36,21 +38,27 @@ export type Answer = Value | { readonly fault: number; readonly words: string }
 
 /** The door over a fake core, on a socket of its own; closed with the test. `before` runs before it opens. */
 export async function openSupervisorDoor(
-  options: { readonly limits?: Partial<RpcLimits>; readonly before?: (fake: FakeCore) => void } = {},
+  options: { readonly clock?: Clock; readonly limits?: Partial<RpcLimits>; readonly before?: (fake: FakeCore) => void } = {},
 ): Promise<SupervisorDoor> {
   const fake = createFakeCore()
   options.before?.(fake)
   const logs = collectingLogger()
   const mainLog = memoryLog()
   let ended = 0
+  let restarted = 0
   const door = createSupervisorRpc({
     core: fake.core,
     about: { version: '0.0.0-test', pid: 4711, startedAt: Date.now() - 61_000 },
     mainLog,
     logger: logs,
-    clock: systemClock,
-    shutdown: () => {
-      ended++
+    clock: options.clock ?? systemClock,
+    control: {
+      shutdown: () => {
+        ended++
+      },
+      restart: () => {
+        restarted++
+      },
     },
     ...(options.limits && { limits: options.limits }),
   })
@@ -61,6 +69,7 @@ export async function openSupervisorDoor(
   return {
     ...{ fake, door, path, logs, mainLog, post },
     ended: () => ended,
+    restarted: () => restarted,
     agent(owner, name, change = {}) {
       const agent = { ...newAgent(owner, name, 'command'), ...change }
       fake.agents.set(agent.id, agent)

@@ -17,9 +17,6 @@ import {
   splitSpec,
 } from './programs.ts'
 
-const selfHelp =
-  'this is Regent itself: end it with `supervisorctl shutdown` and start it with `regent serve`, or leave both to your service manager; agents live on'
-
 /** Programs: look, start, stop, signal. */
 export const lifeMethods = {
   getProcessInfo: method('What is known of one program', 'struct', ['string'], async (context, name) =>
@@ -98,7 +95,8 @@ export async function each(context: Context, programs: readonly Program[], act: 
 
 /** Answers once it runs, if that is waited for. supervisorctl knows few faults of a start, so the others are put into its words. */
 export async function start(context: Context, program: Program, wait: boolean): Promise<void> {
-  if (!isAgent(program) || runningStates.includes(program.agent.state)) throw new Fault('ALREADY_STARTED', specOf(program))
+  if (!isAgent(program)) return context.self.start(context.answered)
+  if (runningStates.includes(program.agent.state)) throw new Fault('ALREADY_STARTED', specOf(program))
   try {
     await context.ask('agents.start', { agent: program.agent.id, wait })
   } catch (error) {
@@ -110,8 +108,8 @@ export async function start(context: Context, program: Program, wait: boolean): 
 }
 
 /** Answers once nothing of it is left, if that is waited for. */
-async function stop({ ask }: Context, program: Program, wait: boolean): Promise<void> {
-  if (!isAgent(program)) throw new Fault('FAILED', `${specOf(program)}: ${selfHelp}`)
+async function stop({ ask, self }: Context, program: Program, wait: boolean): Promise<void> {
+  if (!isAgent(program)) return self.stop()
   if (!isRunningNow(program)) throw new Fault('NOT_RUNNING', specOf(program))
   refuseSurvivors(program, (await ask('agents.stop', { agent: program.agent.id, wait })) as Output<'agents.stop'>)
 }
@@ -136,7 +134,8 @@ function refuseSurvivors(program: Program, outcome: { readonly survivors: readon
 
 async function signal({ ask }: Context, program: Program, word: string): Promise<void> {
   const name = signalOf(word)
-  if (!isAgent(program)) throw new Fault('FAILED', `${specOf(program)}: ${selfHelp}`)
+  if (!isAgent(program))
+    throw new Fault('FAILED', `${specOf(program)}: Regent itself takes stop, restart and shutdown, no signals from here`)
   if (!isSignallable(program)) throw new Fault('NOT_RUNNING', specOf(program))
   try {
     const { sent } = (await ask('agents.signal', { agent: program.agent.id, signal: name })) as Output<'agents.signal'>

@@ -6,6 +6,7 @@ import type { MainLog } from './main-log.ts'
 import type { About } from './process-info.ts'
 import type { Ask } from './programs.ts'
 import type { Roster } from './roster.ts'
+import type { Self } from './self.ts'
 
 /** Opens a stream of the core in the caller's name. */
 export type Open = (operation: string, input: object, signal?: AbortSignal) => AsyncIterable<object>
@@ -21,8 +22,10 @@ export interface Context {
   /** Epoch ms. */
   readonly now: Clock['now']
   readonly closing: () => boolean
-  /** Ends Regent, after this answer. */
-  readonly shutdown: () => void
+  /** Regent itself, as a program. */
+  readonly self: Self
+  /** Called once this answer is out. */
+  readonly answered: (act: () => void) => void
 }
 
 interface Types {

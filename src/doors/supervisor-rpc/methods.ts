@@ -14,15 +14,13 @@ const mainMethods = {
   getIdentification: method('Who answers', 'string', [], () => 'regent'),
   getState: method('The state of Regent', 'struct', [], () => ({ statecode: 1, statename: 'RUNNING' })),
   getPID: method('The pid of Regent', 'int', [], ({ about }) => about.pid),
-  shutdown: method('End Regent; agents live on', 'boolean', [], ({ shutdown }) => {
-    shutdown()
+  shutdown: method('End Regent; agents live on', 'boolean', [], ({ self, answered }) => {
+    self.shutdown(answered)
     return true
   }),
-  restart: method('Not done from here', 'boolean', [], () => {
-    throw new Fault(
-      'FAILED',
-      'Regent does not restart itself: `supervisorctl shutdown` ends it, `regent serve` or your service manager starts it again; agents live on',
-    )
+  restart: method('Restart Regent; agents live on', 'boolean', [], ({ self, answered }) => {
+    self.restart(answered)
+    return true
   }),
 }
 

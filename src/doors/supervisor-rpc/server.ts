@@ -13,6 +13,7 @@ import { perform } from './methods.ts'
 import type { About } from './process-info.ts'
 import { agentPrograms } from './programs.ts'
 import { Roster } from './roster.ts'
+import { Self, type SelfControl } from './self.ts'
 import { listenAt } from './socket.ts'
 
 export interface SupervisorRpcOptions {
@@ -21,8 +22,7 @@ export interface SupervisorRpcOptions {
   readonly mainLog: MainLog
   readonly logger: Logger
   readonly clock: Clock
-  /** Ends Regent. */
-  readonly shutdown: () => void
+  readonly control: SelfControl
   readonly limits?: Partial<RpcLimits>
 }
 
@@ -49,15 +49,16 @@ export function createSupervisorRpc(options: SupervisorRpcOptions): SupervisorRp
   const limits = { ...defaults, ...options.limits }
   const caller = core.identity.localAdmin('supervisorctl')
   const roster = new Roster()
+  const self = new Self(clock, options.control)
   const over = new AbortController()
   const closing = () => over.signal.aborted
 
   const contextFor = (signal: AbortSignal, answer: ServerResponse): Context => ({
-    ...{ about: options.about, mainLog: options.mainLog, roster, logger, closing },
+    ...{ about: options.about, mainLog: options.mainLog, roster, self, logger, closing },
     ask: (operation, input) => core.call(operation, input, { caller, signal }),
     open: (operation, input, own) => core.open(operation, input, { caller, signal: own ?? signal }),
     now: () => clock.now(),
-    shutdown: () => void answer.once('close', options.shutdown),
+    answered: (act) => void answer.once('close', act),
   })
 
   const serve = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
