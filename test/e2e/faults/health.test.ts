@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { create, running, seen } from '../../helpers/commands.ts'
 import { cryptoTrader } from '../../helpers/crypto-trader.ts'
@@ -104,6 +106,19 @@ describe('probes of a plain program', () => {
     await until(async () => (await look(regent, 'web')).ready === false, 'not ready')
     const { stdout } = await regent.run('ps')
     expect(stdout).toMatch(/web .*(unhealthy|not ready|STARTING)/)
+  })
+
+  it('a program beside it is asked', async () => {
+    const regent = await Regent.start()
+    const well = join(regent.project, 'well')
+    writeFileSync(well, '')
+    const liveness = { type: 'exec', command: ['test', '-e', well], interval: 0.3, timeout: 5 }
+    await running(regent, 'web', 'exec sleep 600', { restart: 'never', probes: { liveness } })
+    await isHealth(regent, 'web', 'healthy')
+    rmSync(well)
+    await isHealth(regent, 'web', 'unhealthy')
+    expect((await look(regent, 'web')).restarts).toBe(0)
+    expect((await regent.run('show', 'web')).stdout).toContain('test: exited with 1')
   })
 })
 
