@@ -1,9 +1,11 @@
 import { constants } from 'node:os'
 import type { LinkInfo } from '../../../contract/link.ts'
+import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { ExecOutcome, Exit, Run, RunHandle, RunUsage, StopOutcome } from '../../../ports/runtime.ts'
 import type { Enclosure } from './enclosure.ts'
+import { execBeside } from './exec.ts'
 import type { RunWatch } from './exits.ts'
 import { handleOf } from './handle.ts'
 import { bootId, isAlive, worksFor } from './identity.ts'
@@ -21,7 +23,7 @@ export interface RunContext {
   readonly enclosure: Enclosure
   readonly watch: RunWatch
   readonly tree: ProcessTree
-  readonly clock: { now(): number; elapsed(): number; sleep(ms: number): Promise<void> }
+  readonly clock: Pick<Clock, 'now' | 'elapsed' | 'sleep' | 'after'>
   readonly logger: Logger
   readonly reapOnExit: boolean
   /** Called once, when the end is known. */
@@ -131,8 +133,10 @@ export class ProcessRun implements Run {
     return lastOutputAt(this.#context.directory.path)
   }
 
-  exec(): Promise<ExecOutcome> {
-    return Promise.reject(new RegentError('NOT_YET', 'a program beside an agent is not there yet'))
+  async exec(argv: readonly string[], options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ExecOutcome> {
+    const { enclosure, tree, clock } = this.#context
+    if (this.#known) throw new RegentError('ILLEGAL_STATE', `run ${this.handle.runId} is over`, { hint: 'Start the agent first.' })
+    return execBeside({ runId: this.handle.runId, enclosure, tree, clock }, argv, options)
   }
 
   async remove(): Promise<void> {

@@ -161,6 +161,7 @@ describe('never a stranger (P3)', () => {
     const stranger = await runtime.start(specOf(['sleep', '1000']))
     const run = await runtime.start(specOf(['sleep', '1000']))
     await run.stop({ signal: 'SIGKILL', graceMs: 0 })
+    await until(() => !lives(wrapperOf(home, run)), 'its wrapper to be gone')
     await runtime.close()
     const directory = join(home, 'runs', run.handle.runId)
     const [, start = '', boot = '', wrapper = ''] = record(home, run)
