@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
@@ -12,7 +14,7 @@ export interface Manager {
   /** `kill -9`, and waits until it is gone. */
   kill(): Promise<void>
   /** Waits for a line that begins like this. */
-  says(start: string): Promise<string>
+  says(start: string, deadlineMs?: number): Promise<string>
 }
 
 /** A real process that starts runs as Regent does (test/fixtures/managers/starter.ts); `shell` may prepare limits before it. */
@@ -23,7 +25,10 @@ export function startManager(
 ): Manager {
   const program = join(import.meta.dirname, '../fixtures/managers/starter.ts')
   const task = JSON.stringify({ home, specs, one: over.one ?? false, starve: over.starve ?? false })
-  const child = spawn('/bin/sh', ['-c', `${over.shell ?? ''}\nexec "$@"`, 'sh', process.execPath, program, task], {
+  // One argument may not hold a thousand specs.
+  const file = join(home, `task-${randomUUID()}.json`)
+  writeFileSync(file, task, { mode: 0o600 })
+  const child = spawn('/bin/sh', ['-c', `${over.shell ?? ''}\nexec "$@"`, 'sh', process.execPath, program, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: string[] = []
@@ -38,8 +43,8 @@ export function startManager(
     process: child,
     lines,
     kill,
-    async says(start) {
-      await until(() => child.exitCode !== null || lines.some((line) => line.startsWith(start)), `the manager to say ${start}`, 20_000)
+    async says(start, deadlineMs = 20_000) {
+      await until(() => child.exitCode !== null || lines.some((line) => line.startsWith(start)), `the manager to say ${start}`, deadlineMs)
       const line = lines.find((one) => one.startsWith(start))
       if (line === undefined) throw new Error(`the manager ended without saying ${start}: ${lines.join(' / ')}`)
       return line

@@ -56,6 +56,50 @@ describe('runs outlive Regent', () => {
     expect(mainProcesses(new Set(specs.map(({ runId }) => runId))).size).toBe(13)
   })
 
+  it.each([100, 1000])(
+    'kill -9 with %i: none dies, all are adopted within a second [part of F15]',
+    async (count) => {
+      const home = runtimeHome()
+      const specs = Array.from({ length: count }, () => specOf(['sleep', '1000']))
+      const manager = startManager(home, specs)
+      await manager.says('all', 60_000)
+      const pids = new Map(
+        manager.lines.filter((line) => line.startsWith('started')).map((line) => line.split(' ').slice(1) as [string, string]),
+      )
+      expect(pids.size).toBe(count)
+      await manager.kill()
+      const begun = performance.now()
+      const runtime = await openRuntime(home)
+      const runs = await Promise.all((await runtime.list()).map((handle) => runtime.reattach(handle)))
+      const tookMs = performance.now() - begun
+      expect(runs.filter((run) => run && pids.get(run.handle.runId) === String(run.pid) && lives(run.pid ?? 0))).toHaveLength(count)
+      expect(tookMs).toBeLessThan(1000)
+      expect(mainProcesses(new Set(pids.keys())).size).toBe(count)
+    },
+    120_000,
+  )
+
+  it('its wrapper killed, an agent lives on: shown alive, stopped as ever, its own end unknown [F09]', async () => {
+    const home = runtimeHome()
+    const runtime = await openRuntime(home)
+    const wrapperOf = (run: Run) => Number(readFileSync(join(home, 'runs', run.handle.runId, 'pid'), 'utf8').split(' ')[3])
+    const go = join(home, 'go')
+    const [stopped, ending] = [
+      specOf(['sleep', '1000']),
+      specOf(['sh', '-c', 'while [ ! -e "$0" ]; do sleep 0.01; done; echo out; exit 3', go]),
+    ]
+    const runs = await Promise.all([stopped, ending].map((spec) => runtime.start(spec)))
+    await until(() => existsSync(join(home, 'runs/.pump/lock')), 'the pump')
+    for (const run of runs) process.kill(wrapperOf(run), 'SIGKILL')
+    await until(() => runs.every((run) => !lives(wrapperOf(run))), 'the wrappers to be gone')
+    for (const run of runs) expect(lives(run.pid ?? 0)).toBe(true)
+    const stop = await runs[0]?.stop({ signal: 'SIGTERM', graceMs: 2000 })
+    expect(stop).toMatchObject({ exit: { kind: 'lost', reason: expect.stringContaining('unknown') }, survivors: [] })
+    expect(lives(runs[0]?.pid ?? 0)).toBe(false)
+    writeFileSync(go, '')
+    expect(await runs[1]?.exited).toMatchObject({ kind: 'lost', reason: expect.stringContaining('unknown') })
+  })
+
   it('sees the end of an adopted run at once', async () => {
     const home = runtimeHome()
     const go = join(home, 'go')
@@ -131,6 +175,27 @@ describe('exactly one process for each run id', () => {
       const end = performance.now() + ms
       await until(() => performance.now() >= end, 'the moment')
     })
+  })
+
+  it('when the shell that forks the wrappers is killed in the middle of a hundred starts', async () => {
+    const home = runtimeHome()
+    const specs = sleepers(100)
+    const manager = startManager(home, specs)
+    const spawners = () =>
+      readFileSync(`/proc/${manager.process.pid}/task/${manager.process.pid}/children`, 'latin1')
+        .split(' ')
+        .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('spawner.sh'))
+    for (const started of [1, 20, 50]) {
+      await until(() => manager.lines.filter((line) => line.startsWith('started')).length >= started, `${started} starts`)
+      for (const pid of spawners()) process.kill(Number(pid), 'SIGKILL')
+    }
+    await manager.says('all')
+    expect(manager.lines.filter((line) => line.startsWith('failed'))).toEqual([])
+    const found = await mainsOf(specs)
+    for (const { runId } of specs) {
+      expect(found.get(runId), runId).toHaveLength(1)
+      expect(manager.lines).toContain(`started ${runId} ${found.get(runId)?.[0]}`)
+    }
   })
 
   it('when three managers race for it (E7)', async () => {

@@ -307,7 +307,7 @@ describe('the logs of an agent', () => {
     await outputEnds(home, spec.runId)
     const all: LogLine[] = []
     for await (const line of runtime.logs(spec.agentId, { follow: false })) all.push(line)
-    expect(all.map((line) => `${line.stream} ${line.text}`).slice(0, 6)).toEqual(
+    expect(all.map((line) => `${line.stream} ${line.text}`).slice(1, 7)).toEqual(
       [1, 2, 3].flatMap((n) => [`stdout out ${n}`, `stderr err ${n}`]),
     )
     for (const [at, line] of all.entries()) {
