@@ -3,7 +3,7 @@ import type { Input, Output } from '../../contract/operations.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
-import type { LogQuery, Runtime } from '../../ports/runtime.ts'
+import type { LogLine, LogQuery, Runtime } from '../../ports/runtime.ts'
 import type { AgentRow, Store } from '../../ports/store.ts'
 import { findAgent, mayTouch } from '../agents/find.ts'
 import type { Journal } from '../events/journal.ts'
@@ -59,6 +59,7 @@ const ran: readonly EventType[] = ['run.running', 'run.exited', 'run.backoff', '
 async function* linesOf(options: LogOptions, wanted: Wanted, query: Query, signal: AbortSignal): AsyncGenerator<MergedLine> {
   const { store, runtime, clock } = options
   const { tail, follow, stream, contains } = query
+  const begun = clock.now()
   const since = query.since === undefined ? undefined : momentOf(query.since, 'since', clock.now())
   const asked = { follow, ...(since !== undefined && { since }), ...(stream && { stream }), ...(contains !== undefined && { contains }) }
   const first = tail ?? (since === undefined ? DEFAULT_TAIL : undefined)
@@ -67,7 +68,7 @@ async function* linesOf(options: LogOptions, wanted: Wanted, query: Query, signa
   const join = (row: AgentRow, most?: number) => {
     members.set(row.id, row)
     const whole: LogQuery = { ...asked, ...(most !== undefined && { tail: most }) }
-    merge.add(row, (ending) => runtime.logs(row.id, whole, ending))
+    merge.add(row, (ending) => (follow ? runtime.logs(row.id, whole, ending) : until(runtime.logs(row.id, whole, ending), begun)))
   }
   const from = options.journal.newest
   const rows = 'agents' in wanted ? wanted.agents : await store.read.agents.list(wanted.owner === undefined ? {} : { owner: wanted.owner })
@@ -83,6 +84,14 @@ async function* linesOf(options: LogOptions, wanted: Wanted, query: Query, signa
   } finally {
     over.abort()
     await changes
+  }
+}
+
+/** What was printed by then: an agent that prints faster than it is read would be read for ever. */
+async function* until(lines: AsyncIterable<LogLine>, at: number): AsyncGenerator<LogLine> {
+  for await (const line of lines) {
+    if (line.at !== null && line.at > at) return
+    yield line
   }
 }
 

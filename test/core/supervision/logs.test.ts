@@ -158,6 +158,18 @@ describe('what agents print', () => {
     expect((await stream.next()).done).toBe(true)
   })
 
+  it('ends with what was printed when it was asked for, however fast more comes', async () => {
+    const { world, ids } = await printing('flood')
+    world.runtime.logs = async function* () {
+      for (let n = 0; ; n++) {
+        await new Promise(setImmediate)
+        yield { runId: 'run', stream: 'stdout' as const, at: Date.now(), text: `${n}` }
+      }
+    } as typeof world.runtime.logs
+    const texts = await read(world, 'agents.logs', { agent: ids.get('flood') })
+    expect(texts.length).toBeLessThan(1000)
+  })
+
   it('is forgotten on demand, and told so', async () => {
     const { world, print, ids } = await printing('a')
     print('a', 'old', 1)
