@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -128,6 +128,35 @@ describe('a host that cannot', () => {
     const next = startManager(home, specs)
     await next.says('all')
     expect(next.lines.filter((line) => line.startsWith('started'))).toHaveLength(8)
+  })
+
+  it('refuses while no process can be forked, with the reason, leaves nothing of it, and goes on afterwards [F12]', async (context) => {
+    const group = `/sys/fs/cgroup/pids/regent-test-${randomUUID()}`
+    try {
+      mkdirSync(group)
+    } catch {
+      return context.skip('no number of processes can be set here')
+    }
+    // After the home, and with it the pump, has gone.
+    onTestFinished(() => until(() => rmdirSync(group) === undefined, 'nobody to be left in the group', 20_000))
+    const home = runtimeHome()
+    const specs = Array.from({ length: 40 }, () => specOf(['sleep', '1000']))
+    const manager = startManager(home, specs, { shell: `echo 40 > ${group}/pids.max; echo $$ > ${group}/cgroup.procs` })
+    await manager.says('all', 60_000)
+    const said = (word: string) => manager.lines.filter((line) => line.startsWith(word)).map((line) => line.split(' ')[1] ?? '')
+    expect(said('failed').length).toBeGreaterThan(0)
+    expect(said('started').length).toBeGreaterThan(0)
+    expect(manager.lines.filter((line) => line.startsWith('failed') && !/ START_FAILED no process could be started/.test(line))).toEqual([])
+    expect([...said('started'), ...said('failed')].sort()).toEqual(specs.map(({ runId }) => runId).sort())
+    const directories = readdirSync(join(home, 'runs')).filter((name) => !name.startsWith('.'))
+    expect(directories.sort()).toEqual(said('started').sort())
+    expect(said('ended')).toEqual([])
+    expect(manager.process.exitCode).toBeNull()
+    writeFileSync(`${group}/pids.max`, 'max')
+    await manager.kill()
+    const next = startManager(home, specs)
+    await next.says('all')
+    expect(next.lines.filter((line) => line.startsWith('started'))).toHaveLength(40)
   })
 
   it('keeps the end of a run on a full disk, and starts nothing there (F36)', async (context) => {
