@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Check } from '../../../contract/system.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { JsonObject } from '../../../kernel/json.ts'
@@ -27,6 +28,8 @@ import { Turns } from './turns.ts'
 
 /** More at the same time would only wait for each other, and hold a descriptor each. */
 const STARTS_AT_ONCE = 64
+/** Between two turns of the event loop, which stays responsive so. */
+const USAGES_AT_ONCE = 32
 
 /** Runs as processes of this machine that outlive Regent, each in a session of its own beside a small shell wrapper. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {
@@ -87,8 +90,13 @@ class ProcessRuntime implements Runtime {
   }
 
   async usages(): Promise<ReadonlyMap<string, RunUsage>> {
+    const usages = new Map<string, RunUsage>()
     const runs = [...this.#live]
-    return new Map(await Promise.all(runs.map(async ([runId, run]) => [runId, await run.usage()] as const)))
+    for (let at = 0; at < runs.length; at += USAGES_AT_ONCE) {
+      const some = runs.slice(at, at + USAGES_AT_ONCE).map(async ([runId, run]) => usages.set(runId, await run.usage()))
+      await Promise.all([...some, nextTurn()])
+    }
+    return usages
   }
 
   async clearLogs(agentId: string): Promise<void> {
@@ -216,7 +224,10 @@ class ProcessRuntime implements Runtime {
       stopped: () => this.#confiner.release({}),
       remove: () => this.#remove(directory, facts?.agentId, record),
     })
-    if (!run.finished) this.#live.set(directory.runId, run)
+    if (!run.finished) {
+      this.#live.set(directory.runId, run)
+      this.#pump.ensure()
+    }
     return run
   }
 
