@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -24,7 +24,9 @@ function lives(pid: number | null): boolean {
 }
 
 it('[F15] kill -9 of Regent with 100 agents, of which some print, end or are killed meanwhile: pids, uptimes, logs and exit codes are right', async () => {
+  const bareBegun = performance.now()
   const regent = await Regent.start()
+  const bare = performance.now() - bareBegun
   const sign = join(regent.project, 'sign')
   const codeOf = (at: number) => (at % 10 === 3 ? 7 : at % 10 === 4 ? 0 : undefined)
   const scriptOf = (at: number) => {
@@ -55,8 +57,8 @@ it('[F15] kill -9 of Regent with 100 agents, of which some print, end or are kil
     }
   }
   for (const at of [5, 3]) expect((await regent.run('logs', names[at] ?? '')).stdout).toContain(at === 5 ? 'seen by nobody' : 'the end')
-  // The launcher, the compile cache and this machine's load are in it.
-  expect(ready).toBeLessThan(2000)
+  // On a machine with other work an empty home takes its time too.
+  expect(ready).toBeLessThan(Math.max(2000, 3 * bare))
 }, 120_000)
 
 it('[F19] [part of F18] a Regent that is killed again and again, also while it starts: agents are untouched, and taken up each time', async () => {
@@ -139,9 +141,9 @@ it(
     const regent = await Regent.start()
     const steady = await running(regent, 'steady', 'exec sleep 1000')
     const id = await create(regent, 'hungry', 'exec sleep 1000', { startsecs: 0, startretries: 100 })
-    const open = readdirSync(`/proc/${regent.pid}/fd`).length
     const limit = (soft: number) => execFileSync('prlimit', ['--pid', String(regent.pid), `--nofile=${soft}:`])
-    limit(Math.max(open, 8))
+    // What is open stays open, the test's connection too; nothing more can be opened.
+    limit(3)
     await regent.post(`/api/v1/agents/${id}/start`)
     await until(async () => ['BACKOFF'].includes((await seen(regent, id)).state), 'BACKOFF')
     expect((await seen(regent, id)).reason).toMatch(/could not be started: .*(EMFILE|too many open files|descriptor)/i)
