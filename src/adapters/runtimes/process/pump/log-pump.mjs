@@ -32,12 +32,19 @@ class Pump {
     this.#bounds = bounds
     this.#status = new Status(join(dir, '.pump'), () => this.#runs.size)
     mkdirSync(this.#pokes, { recursive: true, mode: 0o700 })
-    watch(this.#pokes, (_event, name) => this.#poked(name))
+    this.#watch()
     process.on('SIGTERM', () => this.#retire())
     for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGPIPE']) process.on(signal, () => {})
     setInterval(() => this.#sweep(), SWEEP_MS)
     this.#scan()
     this.#tell()
+  }
+
+  /** Where that is not to be had, sweeps see to everything, a little later. */
+  #watch() {
+    try {
+      watch(this.#pokes, (_event, name) => this.#poked(name)).on('error', () => {})
+    } catch {}
   }
 
   #poked(name) {
@@ -72,7 +79,13 @@ class Pump {
   }
 
   #scan() {
-    const names = new Set(readdirSync(this.#dir).filter((name) => !name.startsWith('.')))
+    let names
+    try {
+      names = new Set(readdirSync(this.#dir).filter((name) => !name.startsWith('.')))
+    } catch {
+      // No descriptor is left, or the home is gone: the next sweep knows.
+      return
+    }
     for (const runId of this.#over) if (!names.has(runId)) this.#over.delete(runId)
     for (const runId of names) this.#look(runId)
   }

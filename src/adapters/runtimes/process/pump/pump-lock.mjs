@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const TAKEOVER_MS = 5000
+const onLinux = process.platform === 'linux'
 
 /** The file `lock`: one line `PID STARTTIME BOOT_ID STAMP` of the pump that reads. */
 export class PumpLock {
@@ -77,12 +79,21 @@ function read(file) {
 }
 
 function bootId() {
-  return read('/proc/sys/kernel/random/boot_id').trim() || '-'
+  return onLinux ? read('/proc/sys/kernel/random/boot_id').trim() : ask('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'])
 }
 
-/** Field 22, in clock ticks; undefined when there is no such process, or it is a zombie. */
+/** As Regent reads it: field 22, in clock ticks, or where there is no /proc the date that `ps` shows. Undefined for a zombie, and when there is none. */
 function startTimeOf(pid) {
+  if (!onLinux) return ask('/bin/ps', ['-o', 'lstart=', '-p', String(pid)])?.replaceAll(/\s+/g, '_')
   const text = read(`/proc/${pid}/stat`)
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return text === '' || fields[0] === 'Z' ? undefined : fields[19]
+}
+
+function ask(file, args) {
+  try {
+    return execFileSync(file, args, { encoding: 'utf8', env: { LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'ignore'] }).trim() || undefined
+  } catch {
+    return undefined
+  }
 }
