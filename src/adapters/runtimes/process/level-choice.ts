@@ -29,7 +29,7 @@ export async function chooseLevel(shell: string, opened: GroupPlaces, wanted: Wa
     return { level: 'D', namespace: [], places: {}, why: { ...why, A: 'only on Linux', B: 'only on Linux', C: 'only on Linux' } }
   const places: { [Part in GroupPart]?: RunGroups[Part] } = { ...opened.places }
   const trial = await tryGroups(shell, places)
-  if (trial !== undefined) why.A = trial
+  if (trial !== undefined) why.A = why.all ?? trial
   let namespace: string[] = []
   if (wanted === 'B' || ((wanted === 'auto' || wanted === 'A') && why.A !== undefined)) {
     const tried = await tryNamespace(shell)

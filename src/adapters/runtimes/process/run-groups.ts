@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Limits } from '../../../contract/agents.ts'
-import { reasonOf } from '../../../kernel/errors.ts'
+import { reasonOf, systemCode } from '../../../kernel/errors.ts'
 import { entrance, read, removeCgroup, write } from './cgroup.ts'
 import { type CgroupMount, cgroupMounts } from './cgroup-mounts.ts'
 import { type Cgroup, type GroupPart, groupParts, type RunGroups } from './kept.ts'
@@ -62,7 +62,8 @@ export function makeGroups(places: RunGroups, runId: string, limits: Limits): Ru
       const place = places[part]
       if (!place) continue
       made[part] = { version: place.version, dir: join(place.dir, runId) }
-      mkdirSync(made[part].dir, { recursive: true })
+      if (!existsSync(place.dir)) makeFolder(place.dir)
+      makeFolder(made[part].dir)
     }
     setLimits(made, limits)
     return made
@@ -137,14 +138,24 @@ function handDown(dir: string): void {
 
 function openFolder(above: string, name: string, version: 1 | 2): Cgroup {
   const dir = join(above, name)
-  mkdirSync(dir, { recursive: true })
+  makeFolder(dir)
   return { version, dir }
+}
+
+/** Unless it is there. Node's own `recursive` never returns where a folder takes none. */
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir)
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+  }
 }
 
 function attempt<T>(work: () => T): T | { readonly reason: string } {
   try {
     return work()
   } catch (error) {
-    return { reason: reasonOf(error) }
+    const refused = ['EACCES', 'EPERM', 'EROFS'].includes(systemCode(error) ?? '')
+    return { reason: refused ? 'this user may make no cgroups here' : reasonOf(error) }
   }
 }
