@@ -92,6 +92,10 @@ END
   true > "$poke"
   # What the agent printed last is in the pipes until somebody has them.
   [ -n "$agent" ] || exit 0
+  until [ -e output.held ]; do
+    [ -d "$run" ] || exit 0
+    sleep 0.1
+  done
   until read -r _ <&8; do [ -d "$run" ] || break; done
   exit 0
 }

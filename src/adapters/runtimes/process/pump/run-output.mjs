@@ -18,6 +18,7 @@ export class RunOutput {
   #parts
   #open = 0
   #released = false
+  #held = false
   /** Another pump reads on. */
   #left = false
   #sockets = []
@@ -52,8 +53,9 @@ export class RunOutput {
 
   /** After a poke: the run may have ended, or its logs are to be cleared. */
   look() {
+    if (!this.#held) this.#hold()
     if (existsSync(this.#file('clear'))) setImmediate(() => this.#clear())
-    if (!this.#released && /^\d+ *\n/.test(read(this.#file('exit')))) this.#release()
+    if (!this.#released && /^\d+ *\n/.test(read(this.#file('exit')))) this.#released = this.dismiss()
   }
 
   sweep(aged) {
@@ -116,15 +118,15 @@ export class RunOutput {
     return true
   }
 
-  /** Who still prints then is found by the names of the pipes. */
-  #release() {
+  /** Tells the wrapper that it is waited for, and for later by which names those are found who still print then. */
+  #hold() {
     try {
       const names = onLinux ? ['output', 'error'].map((name) => readlinkSync(pipeOf(this.#wrapper, this.#path, name))) : []
       writeFileSync(this.#file('output.held'), `${names.join('\n')}\n`, { mode: 0o600 })
+      this.#held = true
     } catch {
-      // The wrapper is gone already, or the disk is full.
+      // The wrapper is gone already, or the disk is full: then with the next sweep.
     }
-    this.#released = this.dismiss()
   }
 
   #clear() {
