@@ -131,7 +131,7 @@ describe('regent backup and restore', { timeout: 120_000 }, () => {
     await regent.kill()
     expect(await regent.json('backup', file)).toEqual({ file, bytes: statSync(file).size })
     const text = readFileSync(file)
-    for (const backup of [() => regent.run('backup', file), async () => (await regent.serve(), regent.run('backup', file))]) {
+    for (const backup of [() => regent.run('backup', file), () => regent.serve().then(() => regent.run('backup', file))]) {
       const again = await backup()
       expect(again.code).toBe(1)
       expect(again.stderr).toContain('is there already')

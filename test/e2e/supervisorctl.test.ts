@@ -186,58 +186,8 @@ describeWith('supervisor', 'the stock supervisorctl', ({ url: program, daemon })
     // 3: it answers, and the program does not run yet.
     await until(async () => (await told(folder, ['status', ticker])).code === 3, 'the supervisord')
     expect(await told(folder, ['start', ticker])).toMatchObject({ code: 0 })
-    const group = `${ticker}:*`
-    // Each is a start of Python twice over: one line for each answer that may differ.
-    const commands: string[][] = [
-      ...[
-        ['status', ticker],
-        ['status', group],
-        ['status', ticker, 'nobody', 'nobody:*'],
-      ],
-      ...[
-        ['start', ticker, group],
-        ['start', 'all'],
-        ['start', 'nobody', 'nobody:*'],
-      ],
-      ...[
-        ['signal', 'HUP', ticker, group],
-        ['signal', 'FOO', ticker],
-        ['signal', 'FOO', group],
-        ['signal', '1', 'nobody'],
-        ['signal', 'HUP', 'all'],
-      ],
-      ...[
-        ['pid', 'nobody'],
-        ['tail', 'nobody'],
-        ['tail', 'nobody', 'stderr'],
-        ['clear', 'nobody'],
-        ['fg', 'nobody'],
-      ],
-      ...[['reread'], ['update'], ['update', 'nobody'], ['add', ticker, 'nobody'], ['remove', ticker, 'nobody']],
-      ...[
-        ['restart', ticker, 'nobody'],
-        ['restart', group],
-        ['stop', group],
-        ['stop', ticker, group],
-        ['stop', 'nobody', 'nobody:*'],
-        ['stop', 'all'],
-      ],
-      ...[
-        ['status', ticker],
-        ['pid', ticker],
-        ['signal', 'HUP', ticker],
-        ['signal', 'HUP', 'all'],
-        ['fg', ticker],
-      ],
-      ...[['remove', ticker], ['status', ticker], ['start', ticker], ['pid', ticker], ['tail', ticker], ['reread'], ['add', ticker]],
-      ...[
-        ['start', 'all'],
-        ['restart', 'all'],
-        ['stop', 'all'],
-      ],
-    ]
     const differences: unknown[] = []
-    for (const args of commands) {
+    for (const args of commandsOf(ticker)) {
       const [here, there] = await Promise.all([told(regent.project, args), told(folder, args)])
       if (here.code !== there.code || here.stdout !== there.stdout) differences.push({ here, there })
     }
@@ -316,4 +266,57 @@ async function supervisord(daemon: string, program: string): Promise<string> {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
   return folder
+}
+
+/** Each is a start of Python twice over: one line for each answer that may differ. */
+function commandsOf(ticker: string): string[][] {
+  const group = `${ticker}:*`
+  return [
+    ...[
+      ['status', ticker],
+      ['status', group],
+      ['status', ticker, 'nobody', 'nobody:*'],
+    ],
+    ...[
+      ['start', ticker, group],
+      ['start', 'all'],
+      ['start', 'nobody', 'nobody:*'],
+    ],
+    ...[
+      ['signal', 'HUP', ticker, group],
+      ['signal', 'FOO', ticker],
+      ['signal', 'FOO', group],
+      ['signal', '1', 'nobody'],
+      ['signal', 'HUP', 'all'],
+    ],
+    ...[
+      ['pid', 'nobody'],
+      ['tail', 'nobody'],
+      ['tail', 'nobody', 'stderr'],
+      ['clear', 'nobody'],
+      ['fg', 'nobody'],
+    ],
+    ...[['reread'], ['update'], ['update', 'nobody'], ['add', ticker, 'nobody'], ['remove', ticker, 'nobody']],
+    ...[
+      ['restart', ticker, 'nobody'],
+      ['restart', group],
+      ['stop', group],
+      ['stop', ticker, group],
+      ['stop', 'nobody', 'nobody:*'],
+      ['stop', 'all'],
+    ],
+    ...[
+      ['status', ticker],
+      ['pid', ticker],
+      ['signal', 'HUP', ticker],
+      ['signal', 'HUP', 'all'],
+      ['fg', ticker],
+    ],
+    ...[['remove', ticker], ['status', ticker], ['start', ticker], ['pid', ticker], ['tail', ticker], ['reread'], ['add', ticker]],
+    ...[
+      ['start', 'all'],
+      ['restart', 'all'],
+      ['stop', 'all'],
+    ],
+  ]
 }

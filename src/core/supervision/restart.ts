@@ -63,7 +63,7 @@ export function restarts(policy: Policy, exit: End): boolean {
 }
 
 /** Whether an end was a success in the eyes of its policy. */
-export function succeeded({ exit_codes }: Pick<Policy, 'exit_codes'>, exit: End): boolean {
+function succeeded({ exit_codes }: Pick<Policy, 'exit_codes'>, exit: End): boolean {
   return exit.unfit === undefined && exit.kind === 'exited' && isSuccess(exit_codes, exit.code)
 }
 

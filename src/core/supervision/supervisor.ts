@@ -4,7 +4,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { Run, RunSpec } from '../../ports/runtime.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import { claimCursor } from '../agents/options.ts'
-import { Dependents } from './dependents.ts'
+import { Dependents, type Known } from './dependents.ts'
 import { Keeper } from './keeper.ts'
 import type { Waiting } from './order.ts'
 import { RestartLimit } from './restart-limit.ts'
@@ -47,91 +47,136 @@ export interface Supervisor {
   close(): void
 }
 
-export function createSupervisor(options: SupervisionOptions): Supervisor {
-  const keepers = new Map<string, Keeper>()
-  const watchers = new Map<string, Set<() => void>>()
-  const attachedOnce = new Set<string>()
-  let recovering = false
-  const userLogs = new UserLogs(options)
-  let adoptedRuns = 0
-  let halting = false
-  const dependents = new Dependents()
-  const supervision: Supervision = {
-    ...options,
-    restarts: new RestartLimit(options.clock, options.restartsPerSecond),
-    specOf: (agent, runId, start) => specOf(options, agent, runId, start),
-    async adopted(record, run) {
-      adoptedRuns++
-      await options.store.transaction((tables) =>
-        tell(tables, record.agent, 'run.adopted', options.clock.now(), 'regent', { run_id: run.handle.runId, pid: run.pid }),
-      )
-    },
-    attached(agent, run, fresh) {
-      if (recovering) attachedOnce.add(agent.id)
-      userLogs.follow(agent, run.handle.runId, fresh)
-      options.watcher?.begin(agent, run)
-    },
-    unwatch(agentId) {
-      options.watcher?.end(agentId)
-    },
-    dependents,
-    halting: () => halting,
-    moved(agent) {
-      for (const agentId of dependents.concerned(agent)) void keeperOf(agentId).wake()
-    },
-    changed(agentId) {
-      for (const look of [...(watchers.get(agentId) ?? [])]) look()
-    },
-    forget: (agentId) => void keepers.delete(agentId),
-    remove(agent) {
-      userLogs.end(agent.id)
-      options.watcher?.forget(agent.id)
-      return remove(options, agent)
-    },
+export const createSupervisor = (options: SupervisionOptions): Supervisor => new AgentSupervisor(options)
+
+class AgentSupervisor implements Supervisor {
+  readonly #o: SupervisionOptions
+  readonly #supervision: Supervision
+  readonly #keepers = new Map<string, Keeper>()
+  readonly #watchers = new Map<string, Set<() => void>>()
+  readonly #attachedOnce = new Set<string>()
+  readonly #dependents = new Dependents()
+  readonly #userLogs: UserLogs
+  #recovering = false
+  #adoptedRuns = 0
+  #halting = false
+
+  constructor(options: SupervisionOptions) {
+    this.#o = options
+    this.#userLogs = new UserLogs(options)
+    this.#supervision = this.#forKeepers()
   }
-  const keeperOf = (agentId: string): Keeper => {
-    const known = keepers.get(agentId)
+
+  async recover(): Promise<{ adopted: number }> {
+    this.#recovering = true
+    const lives = await this.#o.store.read.lives.list()
+    const live = lives.filter((life) => liveStates.includes(life.state)).map((life) => life.agentId)
+    const found = live.map((agentId) => waitAttached(this.#keeperOf(agentId), agentId, this.#watchers, this.#attachedOnce))
+    for (const life of lives) this.wake(life.agentId)
+    await Promise.all(found)
+    this.#recovering = false
+    this.#attachedOnce.clear()
+    return { adopted: this.#adoptedRuns }
+  }
+
+  wake(agentId: string): void {
+    void this.#keeperOf(agentId).wake()
+  }
+
+  until<T>(
+    agentId: string,
+    look: (record: Record | undefined) => T | undefined,
+    limits: { signal: AbortSignal; timeoutMs: number },
+  ): Promise<T> {
+    return until(this.#o, this.#watchers, agentId, look, limits)
+  }
+
+  run(agentId: string): Run | undefined {
+    return this.#keepers.get(agentId)?.run
+  }
+
+  unfit(agentId: string, runId: string, why: string): void {
+    this.#keepers.get(agentId)?.unfit(runId, why)
+  }
+
+  survivors(agentId: string): readonly number[] {
+    return this.#keepers.get(agentId)?.survivors ?? []
+  }
+
+  waiting(agentId: string): Waiting | undefined {
+    return this.#keepers.get(agentId)?.waiting
+  }
+
+  wakeDependents(agentId: string): void {
+    void this.#o.store.read.agents.get(agentId).then(
+      (agent) => agent && this.#moved(agent),
+      (error: unknown) => this.#o.logger.warn({ agent: agentId, error: reasonOf(error) }, 'who depends on an agent could not be told'),
+    )
+  }
+
+  halting(): boolean {
+    return this.#halting
+  }
+
+  async haltAll(): Promise<number> {
+    this.#halting = true
+    const lives = (await this.#o.store.read.lives.list()).filter((life) => liveStates.includes(life.state))
+    for (const keeper of this.#keepers.values()) void keeper.wake()
+    const ends = lives.map(({ agentId }) => untilEnded(this.#o, this.#watchers, this.#keeperOf(agentId)))
+    return (await Promise.all(ends)).filter((ended) => !ended).length
+  }
+
+  close(): void {
+    this.#userLogs.close()
+    for (const keeper of this.#keepers.values()) keeper.close()
+  }
+
+  #keeperOf(agentId: string): Keeper {
+    const known = this.#keepers.get(agentId)
     if (known) return known
-    const keeper = new Keeper(supervision, agentId)
-    keepers.set(agentId, keeper)
+    const keeper = new Keeper(this.#supervision, agentId)
+    this.#keepers.set(agentId, keeper)
     return keeper
   }
-  return {
-    async recover() {
-      recovering = true
-      const lives = await options.store.read.lives.list()
-      const live = lives.filter((life) => liveStates.includes(life.state)).map((life) => life.agentId)
-      const found = live.map((agentId) => waitAttached(keeperOf(agentId), agentId, watchers, attachedOnce))
-      for (const life of lives) void keeperOf(life.agentId).wake()
-      await Promise.all(found)
-      recovering = false
-      attachedOnce.clear()
-      return { adopted: adoptedRuns }
-    },
-    wake: (agentId) => void keeperOf(agentId).wake(),
-    until: (agentId, look, limits) => until(options, watchers, agentId, look, limits),
-    run: (agentId) => keepers.get(agentId)?.run,
-    unfit: (agentId, runId, why) => keepers.get(agentId)?.unfit(runId, why),
-    survivors: (agentId) => keepers.get(agentId)?.survivors ?? [],
-    waiting: (agentId) => keepers.get(agentId)?.waiting,
-    wakeDependents(agentId) {
-      void options.store.read.agents.get(agentId).then(
-        (agent) => agent && supervision.moved(agent),
-        (error: unknown) => options.logger.warn({ agent: agentId, error: reasonOf(error) }, 'who depends on an agent could not be told'),
-      )
-    },
-    halting: () => halting,
-    async haltAll() {
-      halting = true
-      const lives = (await options.store.read.lives.list()).filter((life) => liveStates.includes(life.state))
-      for (const keeper of keepers.values()) void keeper.wake()
-      const ends = lives.map(({ agentId }) => untilEnded(options, watchers, keeperOf(agentId)))
-      return (await Promise.all(ends)).filter((ended) => !ended).length
-    },
-    close() {
-      userLogs.close()
-      for (const keeper of keepers.values()) keeper.close()
-    },
+
+  #moved(agent: Known): void {
+    for (const agentId of this.#dependents.concerned(agent)) this.wake(agentId)
+  }
+
+  #forKeepers(): Supervision {
+    const options = this.#o
+    return {
+      ...options,
+      restarts: new RestartLimit(options.clock, options.restartsPerSecond),
+      dependents: this.#dependents,
+      specOf: (agent, runId, start) => specOf(options, agent, runId, start),
+      adopted: (record, run) => this.#adopted(record, run),
+      attached: (agent, run, fresh) => {
+        if (this.#recovering) this.#attachedOnce.add(agent.id)
+        this.#userLogs.follow(agent, run.handle.runId, fresh)
+        options.watcher?.begin(agent, run)
+      },
+      unwatch: (agentId) => options.watcher?.end(agentId),
+      halting: () => this.#halting,
+      moved: (agent) => this.#moved(agent),
+      changed: (agentId) => {
+        for (const look of [...(this.#watchers.get(agentId) ?? [])]) look()
+      },
+      forget: (agentId) => void this.#keepers.delete(agentId),
+      remove: (agent) => {
+        this.#userLogs.end(agent.id)
+        options.watcher?.forget(agent.id)
+        return remove(options, agent)
+      },
+    }
+  }
+
+  async #adopted({ agent }: Record, run: Run): Promise<void> {
+    this.#adoptedRuns++
+    const { store, clock } = this.#o
+    await store.transaction((tables) =>
+      tell(tables, agent, 'run.adopted', clock.now(), 'regent', { run_id: run.handle.runId, pid: run.pid }),
+    )
   }
 }
 

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Caller } from '../../contract/tokens.ts'
 import type { Core } from '../../core/core.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/errors.ts'
@@ -44,104 +45,117 @@ export interface SupervisorRpcDoor {
 const defaults: RpcLimits = { bodyBytes: 1 << 20, connections: 256, graceMs: 2000 }
 
 /** supervisord's XML-RPC over HTTP, for the stock supervisorctl. Whoever may open the socket is the admin of this home. */
-export function createSupervisorRpc(options: SupervisorRpcOptions): SupervisorRpcDoor {
-  const { core, logger, clock } = options
-  const limits = { ...defaults, ...options.limits }
-  const caller = core.identity.localAdmin('supervisorctl')
-  const roster = new Roster()
-  const self = new Self(clock, options.control)
-  const over = new AbortController()
-  const closing = () => over.signal.aborted
+export const createSupervisorRpc = (options: SupervisorRpcOptions): SupervisorRpcDoor => new Door(options)
 
-  const contextFor = (signal: AbortSignal, answer: ServerResponse): Context => ({
-    ...{ about: options.about, mainLog: options.mainLog, roster, self, logger, closing },
-    ask: (operation, input) => core.call(operation, input, { caller, signal }),
-    open: (operation, input, own) => core.open(operation, input, { caller, signal: own ?? signal }),
-    now: () => clock.now(),
-    answered: (act) => void answer.once('close', act),
-  })
+class Door implements SupervisorRpcDoor {
+  readonly #options: SupervisorRpcOptions
+  readonly #limits: RpcLimits
+  readonly #caller: Caller
+  readonly #roster = new Roster()
+  readonly #self: Self
+  readonly #over = new AbortController()
+  readonly #server: Server
 
-  const serve = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+  constructor(options: SupervisorRpcOptions) {
+    this.#options = options
+    this.#limits = { ...defaults, ...options.limits }
+    this.#caller = options.core.identity.localAdmin('supervisorctl')
+    this.#self = new Self(options.clock, options.control)
+    this.#server = this.#listener()
+  }
+
+  async open(path: string): Promise<void> {
+    const { core, logger } = this.#options
+    const context = { caller: this.#caller, signal: this.#over.signal }
+    this.#roster.begin(await agentPrograms((operation, input) => core.call(operation, input, context)))
+    await listenAt(this.#server, path)
+    logger.info({ path }, 'supervisorctl is served')
+  }
+
+  async close(): Promise<void> {
+    this.#over.abort()
+    if (!this.#server.listening) return
+    const cut = this.#options.clock.after(this.#limits.graceMs, () => this.#server.closeAllConnections())
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeIdleConnections()
+    })
+    cut()
+  }
+
+  #listener(): Server {
+    const { logger } = this.#options
+    const times = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1000 }
+    const server = createServer({ ...times, maxHeaderSize: 16 << 10, requireHostHeader: false }, (request, answer) => {
+      answer.on('error', () => answer.destroy())
+      this.#serve(request, answer).catch((error: unknown) => {
+        logger.error({ error: reasonOf(error) }, 'a call of supervisorctl could not be answered')
+        answer.destroy()
+      })
+    })
+    server.maxConnections = this.#limits.connections
+    return server
+  }
+
+  async #serve(request: IncomingMessage, answer: ServerResponse): Promise<void> {
     const gone = new AbortController()
     answer.once('close', () => {
       if (!answer.writableFinished) gone.abort()
     })
-    const signal = AbortSignal.any([gone.signal, over.signal])
-    const context = contextFor(signal, answer)
+    const signal = AbortSignal.any([gone.signal, this.#over.signal])
+    const context = this.#contextFor(signal, answer)
     const path = decodedPath(request)
-    if (request.method === 'POST' && path.startsWith('/RPC2')) return rpc(context, request, answer)
+    if (request.method === 'POST' && path.startsWith('/RPC2')) return this.#rpc(context, request, answer)
     const tail = tailOf(path, context, answer, signal)
     if (request.method !== 'GET' || !tail) return plain(answer, 404, 'supervisorctl calls POST /RPC2')
     try {
       await tail()
     } catch (error) {
-      const fault = signal.aborted ? undefined : told(error)
+      const fault = signal.aborted ? undefined : this.#told(error)
       if (fault && !answer.headersSent) plain(answer, 404, fault.message)
       else answer.end()
     }
   }
 
-  const rpc = async (context: Context, request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+  async #rpc(context: Context, request: IncomingMessage, answer: ServerResponse): Promise<void> {
     let call: ReturnType<typeof decodeCall>
     try {
-      if (closing()) throw new Fault('SHUTDOWN_STATE', 'Regent is closing')
-      const body = await bodyOf(request, limits.bodyBytes)
-      if (!body) return tooLarge(answer, limits.bodyBytes)
+      if (context.closing()) throw new Fault('SHUTDOWN_STATE', 'Regent is closing')
+      const body = await bodyOf(request, this.#limits.bodyBytes)
+      if (!body) return tooLarge(answer, this.#limits.bodyBytes)
       call = decodeCall(body)
     } catch (error) {
-      const fault = told(error)
+      const fault = this.#told(error)
       return xml(answer, fault.faultCode === faults.BAD_ARGUMENTS ? 400 : 200, encodeFault(fault))
     }
     try {
       xml(answer, 200, encodeResponse(await perform(context, call)))
     } catch (error) {
-      if (!answer.destroyed) xml(answer, 200, encodeFault(told(error)))
+      if (!answer.destroyed) xml(answer, 200, encodeFault(this.#told(error)))
     }
   }
 
-  const told = (error: unknown): Fault => {
+  #contextFor(signal: AbortSignal, answer: ServerResponse): Context {
+    const { core, about, mainLog, logger, clock } = this.#options
+    const caller = this.#caller
+    return {
+      ...{ about, mainLog, logger, roster: this.#roster, self: this.#self },
+      closing: () => this.#over.signal.aborted,
+      ask: (operation, input) => core.call(operation, input, { caller, signal }),
+      open: (operation, input, own) => core.open(operation, input, { caller, signal: own ?? signal }),
+      now: () => clock.now(),
+      answered: (act) => void answer.once('close', act),
+    }
+  }
+
+  #told(error: unknown): Fault {
     if (error instanceof Fault) return error
-    if (closing()) return new Fault('SHUTDOWN_STATE', 'Regent is closing: what was asked stands, its outcome was not seen')
+    if (this.#over.signal.aborted) return new Fault('SHUTDOWN_STATE', 'Regent is closing: what was asked stands, its outcome was not seen')
+    const { logger } = this.#options
     return faultOf(
       toldError(error, (reason) => logger.error({ reason }, 'a call of supervisorctl failed')),
       false,
     )
-  }
-
-  const server = createServer(
-    {
-      maxHeaderSize: 16 << 10,
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
-      connectionsCheckingInterval: 1000,
-      requireHostHeader: false,
-    },
-    (request, answer) => {
-      answer.on('error', () => answer.destroy())
-      serve(request, answer).catch((error: unknown) => {
-        logger.error({ error: reasonOf(error) }, 'a call of supervisorctl could not be answered')
-        answer.destroy()
-      })
-    },
-  )
-  server.maxConnections = limits.connections
-
-  return {
-    async open(path) {
-      roster.begin(await agentPrograms((operation, input) => core.call(operation, input, { caller, signal: over.signal })))
-      await listenAt(server, path)
-      logger.info({ path }, 'supervisorctl is served')
-    },
-    async close() {
-      over.abort()
-      if (!server.listening) return
-      const cut = clock.after(limits.graceMs, () => server.closeAllConnections())
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeIdleConnections()
-      })
-      cut()
-    },
   }
 }
 

@@ -47,8 +47,8 @@ describe('the unit for systemd', () => {
     expect(lines).toContain('LimitNOFILE=65536')
     expect(lines).toContain('WantedBy=multi-user.target')
     expect(lines).toContain(`ExecStart=/bin/sh ${launcher} serve --home /srv/regent --project /srv`)
-    const own = systemdUnit(service({ isSystem: false }), '/home/bo/.config')
-    expect(own.file).toBe('/home/bo/.config/systemd/user/regent.service')
+    const own = systemdUnit(service({ isSystem: false }), '/srv/bo/.config')
+    expect(own.file).toBe('/srv/bo/.config/systemd/user/regent.service')
     expect(own.text).not.toContain('OOMScoreAdjust')
     expect(own.enable).toEqual(['systemctl --user daemon-reload', 'systemctl --user enable --now regent.service', 'loginctl enable-linger'])
   })
@@ -71,11 +71,11 @@ describe('the unit for systemd', () => {
 
 describe('the property list for launchd', () => {
   it('leaves agents alone, and escapes what XML would take for its own', () => {
-    const { file, text, enable } = launchdPlist(service({ isSystem: false, userHome: '/Users/bo', home: '/a & <b>' }))
-    expect(file).toBe('/Users/bo/Library/LaunchAgents/regent.plist')
+    const { file, text, enable } = launchdPlist(service({ isSystem: false, userHome: '/srv/bo', home: '/a & <b>' }))
+    expect(file).toBe('/srv/bo/Library/LaunchAgents/regent.plist')
     expect(text).toContain('<key>AbandonProcessGroup</key><true/>')
     expect(text).toContain('<string>--home</string>\n    <string>/a &amp; &lt;b&gt;</string>')
-    expect(enable).toEqual(['launchctl bootstrap gui/$(id -u) /Users/bo/Library/LaunchAgents/regent.plist'])
+    expect(enable).toEqual(['launchctl bootstrap gui/$(id -u) /srv/bo/Library/LaunchAgents/regent.plist'])
   })
 })
 

@@ -86,7 +86,7 @@ export const removeGroups = (groups: RunGroups): boolean => foldersIn(groups).re
 const PERIOD_US = 100_000
 
 /** Throws when a limit that this machine has cannot be set. */
-export function setLimits(groups: RunGroups, { memory_bytes, cpus, pids }: Limits): void {
+function setLimits(groups: RunGroups, { memory_bytes, cpus, pids }: Limits): void {
   if (memory_bytes !== undefined && groups.memory) setMemory(groups.memory, memory_bytes)
   if (cpus !== undefined && groups.cpu) {
     const quota = Math.max(1000, Math.round(cpus * PERIOD_US))
