@@ -56,7 +56,7 @@ function packed(entries: readonly Entry[], file: string): string {
 }
 
 describe('regent backup and restore', { timeout: 120_000 }, () => {
-  it('a home that was backed up while agents ran and messages came in starts again with all that was accepted before', async () => {
+  it('a home that was backed up while agents ran and messages came in starts again with all that was accepted before [I3-BACKUP-01]', async () => {
     const regent = await Regent.start()
     await regent.post('/agents', { ...cryptoTrader({ backend: 'memory', channel_name: 'x' }), name: 'trader', initial_task: null })
     await act(regent, 'trader', 'start')

@@ -24,7 +24,7 @@ const losses: readonly [string, (regent: Regent) => void][] = [
 
 describe('a database that is lost', { timeout: 120_000 }, () => {
   it.each(losses)(
-    '[F39] that %s: serve refuses and says what to do; recover gives every running agent back, with its pid',
+    '[F39] [I3-HOST-02] that %s: serve refuses and says what to do; recover gives every running agent back, with its pid',
     async (_, lose) => {
       const regent = await Regent.start()
       await startCommand(regent, 'web', ['sh', '-c', 'echo "$API_TOKEN"; exec sleep 1000'], {

@@ -107,7 +107,7 @@ describeWith('supervisor', 'the stock supervisorctl', ({ url: program, daemon })
     expect(await follow(regent, /is served/, 'maintail', '-f')).toContain('Regent is ready')
   })
 
-  it('keeps stdout and stderr apart, and clears both', async () => {
+  it('keeps stdout and stderr apart, and clears both [I3-RPC-02]', async () => {
     const regent = await Regent.start()
     expect((await regent.run('run', 'two', '--', 'sh', '-c', 'echo to stdout; echo to stderr >&2; exec sleep 1000')).code).toBe(0)
     const tail = async (...args: string[]) => (await supervisorctl(regent, 'tail', ...args)).stdout
@@ -171,7 +171,7 @@ describeWith('supervisor', 'the stock supervisorctl', ({ url: program, daemon })
     await is(0, 'No config updates to processes\n', 'reread')
   }, 120_000)
 
-  it('prints and exits as it does before a supervisord, command by command', async () => {
+  it('prints and exits as it does before a supervisord, command by command [I3-RPC-01]', async () => {
     const regent = await Regent.start({ REGENT_STARTSECS: '0' })
     const ticker = await ticking(regent)
     const folder = await supervisord(daemon, ticker)
@@ -194,7 +194,7 @@ describeWith('supervisor', 'the stock supervisorctl', ({ url: program, daemon })
     expect(differences).toEqual([])
   }, 240_000)
 
-  it('an update restarts what runs with an older definition, and nothing else', async () => {
+  it('an update restarts what runs with an older definition, and nothing else [I3-RPC-03]', async () => {
     const regent = await Regent.start()
     const ticker = await ticking(regent)
     const other = await ticking(regent, 'other')

@@ -168,7 +168,7 @@ describe('why it is in its state', () => {
 })
 
 describe('agents.timeline', () => {
-  it('tells what happened to one agent, newest last, a page at a time, to those who may see it', async () => {
+  it('tells what happened to one agent, newest last, a page at a time, to those who may see it [I3-WHY-01]', async () => {
     const world = await CoreWorld.open()
     const alice = userCalled('alice')
     const agent = { kind: 'command', name: 'web', command: ['sleep', '9'] }

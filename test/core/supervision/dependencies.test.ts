@@ -35,7 +35,7 @@ describe('an agent that depends on another', () => {
     expect(asked).toMatchObject({ type: 'agent.start_requested', actor: 'root', data: { cause: 'needed by alice/web' } })
   })
 
-  it('waits for its health, liveness and readiness', async () => {
+  it('waits for its health, liveness and readiness [part of I3-DEP-01]', async () => {
     const { world, db, web } = await pair('healthy', { probes: { liveness: probe, readiness: probe } })
     await world.ask('start', web)
     await world.reaches(db, 'RUNNING')
@@ -84,7 +84,7 @@ describe('an agent that depends on another', () => {
     expect((await world.life(b)).reason).toContain('waits for a (exited), which is FATAL')
   })
 
-  it('names one that is missing or stopped, and starts when it is there', async () => {
+  it('names one that is missing or stopped, and starts when it is there [I3-DEP-01]', async () => {
     const { world, db, web } = await pair('started')
     await world.ask('delete', db, true)
     await expect(world.ask('start', web, true)).rejects.toThrow('waits for db (started), which does not exist')
@@ -138,7 +138,7 @@ describe('a definition with dependencies', () => {
   const create = (world: CoreWorld, name: string, policy: object, start = false) =>
     world.call('agents.create', { agent: { kind: 'command', name, command: ['sleep', '9'], policy }, start }, alice)
 
-  it('may name what is not there yet, but makes no cycle', async () => {
+  it('may name what is not there yet, but makes no cycle [I3-DEP-02]', async () => {
     const world = await CoreWorld.open()
     await create(world, 'a', on('b'))
     await create(world, 'b', on('c'))

@@ -147,7 +147,7 @@ describe('what passed while Regent was down', () => {
     expect((await fired(world, agent, 2))[1]).toMatchObject({ planned: from + 4 * HOUR, missed: false })
   })
 
-  it('a restart repeats nothing and loses nothing', async () => {
+  it('a restart repeats nothing and loses nothing [I3-CRON-01]', async () => {
     const { world, agent } = await planned(hourly({ missed: 'once' }))
     await advance(world, HOUR)
     await fired(world, agent, 1)

@@ -27,7 +27,7 @@ const steps = async (world: Supervised, agent: string, count: number) => {
 }
 
 describe('a plain program that prints nothing', () => {
-  it('is warned of, sent SIGCONT, and restarted, one step after the other', async () => {
+  it('is warned of, sent SIGCONT, and restarted, one step after the other [I3-STALL-01]', async () => {
     const world = await Supervised.open()
     const agent = await running(world, rule())
     const signals: string[] = []

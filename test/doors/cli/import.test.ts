@@ -89,7 +89,7 @@ describe('regent import of supervisord.conf', () => {
     ])
   })
 
-  it('says each thing that it does otherwise, or not at all', async () => {
+  it('says each thing that it does otherwise, or not at all [I3-IMP-01]', async () => {
     const found = await plan({
       'supervisord.conf':
         '[unix_http_server]\nfile=/tmp/s.sock\n[supervisord]\nlogfile=/tmp/x\numask=077\n[include]\nfiles=none/*.ini\n' +
@@ -151,7 +151,7 @@ describe('regent import of pm2', () => {
     { name: 'words', script: 'echo hello && sleep 1' },
   ]
 
-  it('turns apps into agents, one for each instance', async () => {
+  it('turns apps into agents, one for each instance [I3-IMP-02]', async () => {
     const { agents, cwd, remarks } = await plan({ 'ecosystem.config.json': JSON.stringify({ apps }) })
     const command = ['node', '--inspect', `${join(temporaryFolder(), '..')}`].slice(0, 2)
     const base = { startsecs: 1, startretries: 16, stop_signal: 'INT', stop_grace: 1.6 }
@@ -206,7 +206,7 @@ describe('regent import of pm2', () => {
 })
 
 describe('regent import of process-compose.yaml', () => {
-  it('turns processes into agents, with dependencies, probes and schedules', async () => {
+  it('turns processes into agents, with dependencies, probes and schedules [I3-IMP-03]', async () => {
     const { agents, cwd } = await plan({
       'process-compose.yaml': `
 environment: ["A=1"]

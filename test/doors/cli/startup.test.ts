@@ -90,7 +90,7 @@ describe('regent startup', { skip: !onLinux, meta: { skipReason: 'this machine h
     }
   }
 
-  it('writes the unit of a user, tells how to enable it, and takes it away again', async () => {
+  it('writes the unit of a user, tells how to enable it, and takes it away again [I3-HOST-01]', async () => {
     const { cwd, file, run } = asUser()
     const { code, stdout, stderr } = await run()
     expect({ code, stdout }).toEqual({

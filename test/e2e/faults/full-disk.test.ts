@@ -11,7 +11,7 @@ import { until } from '../../helpers/until.ts'
 const options = mayMount ? { timeout: 90_000 } : { skip: true, meta: { skipReason: mountReason } }
 
 it(
-  '[F36] [part of P8] a full data disk: agents go on, reads work, new work is refused with the remedy, ends and stops are recorded, all recovers by itself',
+  '[F36] [P8] a full data disk: agents go on, reads work, new work is refused with the remedy, ends and stops are recorded, all recovers by itself',
   options,
   async () => {
     const disk = smallDisk(8)

@@ -80,7 +80,7 @@ describe('an agent that hangs', () => {
 })
 
 describe('probes of a plain program', () => {
-  it('HTTP liveness has it restarted, TCP readiness only shows it', async () => {
+  it('HTTP liveness has it restarted, TCP readiness only shows it [I3-HEALTH-01]', async () => {
     const regent = await Regent.start()
     let status = 200
     const server = createServer((_request, response) => response.writeHead(status).end())
@@ -108,7 +108,7 @@ describe('probes of a plain program', () => {
     expect(stdout).toMatch(/web .*(unhealthy|not ready|STARTING)/)
   })
 
-  it('a program beside it is asked', async () => {
+  it('a program beside it is asked [part of I3-HEALTH-01]', async () => {
     const regent = await Regent.start()
     const well = join(regent.project, 'well')
     writeFileSync(well, '')

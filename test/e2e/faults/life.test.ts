@@ -99,7 +99,7 @@ describe('agents that depend on each other', () => {
 })
 
 describe('a restart of the machine', () => {
-  it('[F23] starts what was wanted once, leaves autostart: false stopped, and says so', async () => {
+  it('[F23] [I3-BOOT-01] starts what was wanted once, leaves autostart: false stopped, and says so', async () => {
     const regent = await Regent.start()
     const web = await running(regent, 'web', 'sleep 1000', { startretries: 0 })
     const job = await running(regent, 'job', 'sleep 1000', { autostart: false })

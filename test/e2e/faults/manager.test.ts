@@ -23,7 +23,7 @@ function lives(pid: number | null): boolean {
   }
 }
 
-it('[F15] kill -9 of Regent with 100 agents, of which some print, end or are killed meanwhile: pids, uptimes, logs and exit codes are right', async () => {
+it('[F15] [P1] kill -9 of Regent with 100 agents, of which some print, end or are killed meanwhile: pids, uptimes, logs and exit codes are right', async () => {
   const bareBegun = performance.now()
   const regent = await Regent.start()
   const bare = performance.now() - bareBegun

@@ -124,7 +124,7 @@ describe('an agent with an account of its own', () => {
     })
   })
 
-  it('may be one for each owner', async (context) => {
+  it('may be one for each owner [I3-USER-01]', async (context) => {
     skipUnless(context, canMake)
     const { runtime } = await place({ user: 'per-owner' })
     expect(await output(runtime, specOf(['id', '-u'], { owner: account.slice('regent-'.length) }))).toEqual([String(uid)])

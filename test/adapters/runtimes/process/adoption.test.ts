@@ -177,7 +177,7 @@ describe('exactly one process for each run id', () => {
     })
   })
 
-  it('when the shell that forks the wrappers is killed in the middle of a hundred starts', async () => {
+  it('when the shell that forks the wrappers is killed in the middle of a hundred starts [I3-START-01]', async () => {
     const home = runtimeHome()
     const specs = sleepers(100)
     const manager = startManager(home, specs)

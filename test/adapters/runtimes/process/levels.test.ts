@@ -5,6 +5,7 @@ import { cgroupMounts } from '../../../../src/adapters/runtimes/process/cgroup-m
 import type { ProcessRuntimeOptions } from '../../../../src/adapters/runtimes/process/options.ts'
 import type { Run, RunSpec, Runtime } from '../../../../src/ports/runtime.ts'
 import { runtimeConformance } from '../../../conformance/runtime.ts'
+import { getaway } from '../../../helpers/fighters.ts'
 import { agentSpec, linesOf, lives, openRuntime, runtimeHome, specOf } from '../../../helpers/process-runtime.ts'
 import { until } from '../../../helpers/until.ts'
 
@@ -57,18 +58,6 @@ function mark(): string {
   seconds += 1
   return String(seconds + process.pid * 1e-7)
 }
-
-const getaway = (own: string) => `
-  sleep ${own} &
-  setsid sleep ${own} &
-  setsid sh -c 'sleep ${own} > /dev/null & exit' &
-  env -i /bin/sh -c 'exec > /dev/null 2>&1 < /dev/null; setsid /bin/sh -c "sleep ${own} & exit" & exit' &
-  (trap '' TERM INT HUP; sleep ${own}) &
-  sh -c 'kill -STOP $$; sleep ${own}' &
-  trap '' TERM
-  echo ready
-  sleep ${own}
-  sleep ${own}`
 
 describe.each(ways)('the process runtime at stop level %s', (name, level, over) => {
   it('says so', async (context) => {
@@ -165,7 +154,7 @@ describe.each(ways)('the process runtime at stop level %s', (name, level, over) 
 })
 
 describe.each(sure)('a stop at level %s', (name, level, over) => {
-  it('ends whoever tries to get away: other sessions, double forks, no environment, no output, no TERM, frozen [part of F04]', async (context) => {
+  it('ends whoever tries to get away: other sessions, double forks, no environment, no output, no TERM, frozen [part of F04] [I3-STOP-01]', async (context) => {
     const runtime = await opened(level, over)
     if (!runtime) return context.skip(`level ${name} is not to be had here`)
     const own = mark()

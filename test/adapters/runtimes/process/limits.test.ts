@@ -16,7 +16,7 @@ async function enforcing(limit: keyof Runtime['can']['limits'], over: Partial<Pr
 }
 
 describe('the memory limit', () => {
-  it.each(['A', 'C'] as const)('ends a hog, and says so, at stop level %s [part of F45]', async (stopLevel) => {
+  it.each(['A', 'C'] as const)('ends a hog, and says so, at stop level %s [part of F45] [I3-LIM-02]', async (stopLevel) => {
     const home = runtimeHome()
     const runtime = await openRuntime(home, { stopLevel })
     if (!runtime.can.limits.memory_bytes) return
@@ -108,7 +108,7 @@ describe('the other limits', () => {
     expect(await linesOf(runtime, spec.agentId)).toEqual(['77'])
   })
 
-  it('are told as they are', async () => {
+  it('are told as they are [I3-LIM-01]', async () => {
     const runtime = await openRuntime()
     const check = (await runtime.checks()).find(({ name }) => name === 'limits')
     const { open_files: _, ...grouped } = runtime.can.limits

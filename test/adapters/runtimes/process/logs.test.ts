@@ -156,7 +156,7 @@ describe('the log of a run (P5)', () => {
     expect(Math.abs(text.length - notes - printed)).toBeLessThanOrEqual(missing.length)
   })
 
-  it('goes on when its pump is killed under load: that is told, nobody dies of it, and no more is lost than one read [F10]', async () => {
+  it('goes on when its pump is killed under load: that is told, nobody dies of it, and no more is lost than one read [F10] [I3-PUMP-01]', async () => {
     const home = runtimeHome()
     const runtime = await openRuntime(home, { logs: { maxBytes: 1024 * KIB, keep: 50 } })
     const parts: string[] = []
@@ -230,7 +230,7 @@ describe('the log of a run (P5)', () => {
     expect((await linesOf(next, spec.agentId)).join('\n') === numbered(1, 600_000).join('\n')).toBe(true)
   })
 
-  it('goes by age as well, while the agent lives and when it is over', async () => {
+  it('goes by age as well, while the agent lives and when it is over [I3-LOG-02]', async () => {
     const home = runtimeHome()
     const runtime = await openRuntime(home, { logs: { maxBytes: 256 * KIB, keep: 1, maxAgeMs: 2000 } })
     const spec = specOf(['sh', '-c', 'echo old; exec sleep 1000'])

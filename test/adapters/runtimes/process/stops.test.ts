@@ -183,7 +183,7 @@ describe('never a stranger (P3)', () => {
     expect(lives(stranger)).toBe(true)
   })
 
-  it('not even one that got the very pid while its run is believed to live [F07]', async (context) => {
+  it('not even one that got the very pid while its run is believed to live [F07] [P3]', async (context) => {
     const home = runtimeHome()
     const runtime = await openRuntime(home)
     const run = await runtime.start(specOf(['sleep', '1000']))
