@@ -17,7 +17,7 @@ export const memory: Bench = {
   name: 'memory',
   about: `Resident memory (VmRSS) of Regent ${IDLE_MS / 1000} s after it was ready, with no agents, with ${AGENTS} running, and after many
 reads over 20 connections; the launcher has filled the compile cache, as it does at every start. Beside it a bare fastify server, under the flags that Regent runs with and under Node's own. Then what an agent
-costs: the wrapper and log pump that stand beside each, and the runner of a team agent (the mean of ${TEAMS}). Counting shared pages once
+costs: the wrapper that stands beside each, with a tenth of the shell that forks them and of the one log pump, and the runner of a team agent (the mean of ${TEAMS}). Counting shared pages once
 (Pss), many such processes cost less than the sum of their resident sizes.`,
   n: 10_000,
   of: 'requests',
@@ -44,14 +44,14 @@ async function measureRegent(lab: Lab): Promise<{ flags: string[]; figures: Figu
       sizeFigure({ what: 'regent: idle, no agents', of: 'ours', goal: 110 }, empty),
       sizeFigure({ what: `regent: idle, ${AGENTS} agents`, of: 'ours', goal: 110 }, busy),
       sizeFigure({ what: `regent: after ${lab.n.toLocaleString('en')} requests`, of: 'ours' }, loaded),
-      sizeFigure({ what: 'wrapper and log pump of an agent', of: 'ours' }, helpers),
+      sizeFigure({ what: `wrapper, and its share of spawner and log pump, of ${AGENTS} agents`, of: 'ours' }, helpers),
     ],
   }
 }
 
 const reading = (lab: Lab) => ({ method: 'GET', connections: 20, requests: lab.n, expected: 200 }) as const
 
-/** What stands beside each running agent, on average: a shell, another for the log, and what that waits with. */
+/** What stands beside each running agent, on average: its wrapper, and its share of the shell that forks them and of the log pump. */
 async function helpersOf(regent: Regent): Promise<Memory> {
   const { agents } = (await regent.caller.call('GET', '/api/v1/agents')).body as unknown as { agents: AgentView[] }
   const others = [regent.pid, ...agents.map(({ pid }) => pid)]

@@ -10,7 +10,7 @@ export const start: Bench = {
   name: 'start',
   about: `From sending \`POST /api/v1/agents/ID/start\` with \`{"wait":true}\` to the answer that the agent is RUNNING: a command agent,
 \`sleep\`, with \`startsecs\` 0, started and stopped in sequence over one kept connection. In that time the intent, the run and both
-moves are committed, and the agent has a process, a wrapper and a log pump. Beside it the same program from a bare
+moves are committed, and the agent has a process, a wrapper and two pipes to the log pump. Beside it the same program from a bare
 \`child_process.spawn\`, in turns: until Node says that it was spawned, and until its entry in \`/proc\` shows it running.`,
   n: 200,
   of: 'starts',
