@@ -34,7 +34,7 @@ async function main(args: string[]): Promise<number> {
 }
 
 function listed(): number {
-  const rows = benches.map(({ name, n, of }) => `  ${name.padEnd(10)}${n.toLocaleString('en')} ${of}`)
+  const rows = benches.map(({ name, n, of }) => `  ${name.padEnd(13)}${n.toLocaleString('en')} ${of}`)
   console.log(`${usage}\nbenches, and what --n counts:\n${rows.join('\n')}`)
   return 0
 }

@@ -120,7 +120,7 @@ describe('regent completion', () => {
     })
     const offers = async (...words: string[]) =>
       (await regent.run(['complete', '--', ...words])).stdout.split('\n').map((line) => line.split('\t')[0])
-    expect(await offers('st')).toEqual(['start', 'stop', ':4', ''])
+    expect(await offers('sto')).toEqual(['stop', ':4', ''])
     expect(await offers('start', '')).toEqual(['alice/news', 'queen', 'alice/queen', 'bo/news', ':4', ''])
     expect(await offers('start', 'queen', 'b')).toEqual(['bo/news', ':4', ''])
     expect(await offers('ls', '--wat')).toEqual(['--watch', ':4', ''])
