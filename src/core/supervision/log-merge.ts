@@ -59,7 +59,11 @@ export class LogMerge {
   }
 
   close(): void {
-    for (const { stop } of this.#sources.values()) stop.abort()
+    for (const { stop, lines } of this.#sources.values()) {
+      stop.abort()
+      // One that holds a line would never see the signal, and keep its files open. Nobody is left to be told of a failure.
+      lines.return?.().catch(() => {})
+    }
     this.#sources.clear()
     this.#wake()
   }
