@@ -24,18 +24,22 @@ export interface DependencyOptions {
 export const dependenciesOf = ({ policy }: Pick<AgentRow, 'policy'>): [name: string, condition: Condition][] =>
   Object.entries(policy.depends_on ?? {}).map(([name, { condition }]) => [name, condition])
 
+/** Troubles by name and condition: many may depend on the same agent, and it is looked at once. */
+type Troubles = Map<string, string | undefined>
+
 /** Which dependencies of an agent are not there yet. */
-export async function unmetOf(
-  tables: Tables,
-  agent: AgentRow,
-  options: DependencyOptions,
-  seen: ReadonlySet<string> = new Set(),
-): Promise<Unmet[]> {
+export async function unmetOf(tables: Tables, agent: AgentRow, options: DependencyOptions, known: Troubles = new Map()): Promise<Unmet[]> {
   const unmet: Unmet[] = []
   for (const [name, condition] of dependenciesOf(agent)) {
     const record = await findRecord(tables, agent.owner, name)
     if (record && isMet(record, condition, options)) continue
-    unmet.push({ name, condition, trouble: await troubleOf(tables, record, condition, options, new Set([...seen, agent.name])) })
+    const key = `${name} ${condition}`
+    if (!known.has(key)) {
+      // For the time being, should it lead back to itself.
+      known.set(key, undefined)
+      known.set(key, await troubleOf(tables, record, condition, options, known))
+    }
+    unmet.push({ name, condition, trouble: known.get(key) })
   }
   return unmet
 }
@@ -69,7 +73,7 @@ async function troubleOf(
   record: Record | undefined,
   condition: Condition,
   options: DependencyOptions,
-  seen: ReadonlySet<string>,
+  known: Troubles,
 ): Promise<string | undefined> {
   if (!record) return 'which does not exist'
   const { agent, life, run } = record
@@ -78,8 +82,9 @@ async function troubleOf(
   if (liveStates.includes(life.state)) return undefined
   const isDue = (run?.start ?? 0) < life.start || life.state === 'STOPPED' || life.state === 'BACKOFF'
   if (!isDue) return `which is ${life.state}: ${life.reason}`
-  const below = seen.has(agent.name) ? [] : await unmetOf(tables, agent, options, seen)
-  return below.some(({ trouble }) => trouble !== undefined) ? `which ${waitsFor(below)}` : undefined
+  const troubled = (await unmetOf(tables, agent, options, known)).find(({ trouble }) => trouble !== undefined)
+  // One of them is reason enough; all of them would double the words with each step.
+  return troubled && `which ${waitsFor([troubled])}`
 }
 
 /** Throws INVALID for a cycle, with all of it, and for a condition that can never come true. To be called before the row is stored. */

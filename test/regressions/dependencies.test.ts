@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import { Supervised } from '../helpers/supervised.ts'
+import { until } from '../helpers/until.ts'
+
+it('two agents that both depend on the next two, and so on, doubled the work and the words of a held start with each step', async () => {
+  const world = await Supervised.open()
+  const layers = 14
+  const on = (names: readonly string[]) => ({
+    depends_on: Object.fromEntries(names.map((name) => [name, { condition: 'started' as const }])),
+  })
+  let below = ['missing']
+  let top = ''
+  for (let layer = 0; layer < layers; layer++) {
+    const names = [`a${layer}`, `b${layer}`]
+    for (const name of names) top = await world.agent({ startsecs: 0, ...on(below) }, 'command', name)
+    below = names
+  }
+  let reads = 0
+  const { agents } = world.store.read
+  const find = agents.find.bind(agents)
+  agents.find = (owner, name) => {
+    reads++
+    return find(owner, name)
+  }
+  await world.ask('start', top)
+  await until(async () => (await world.life(top)).reason.includes('missing (started), which does not exist'), 'the reason')
+  expect((await world.life(top)).reason.length).toBeLessThan(100 * layers)
+  expect(reads).toBeLessThan(layers * layers * 100)
+})
