@@ -119,7 +119,7 @@ const asideOf = (dir: string, now: number): string => `${dir}.before-restore-${n
 /** What lives is moved over last, so that its paths are gone for no longer than it takes. */
 async function swap(dir: string, staging: string, aside: string | null): Promise<string | null> {
   if (aside === null) {
-    await rm(dir, { recursive: true, force: true })
+    // It takes the place of an empty folder, and never of a home that came to be meanwhile.
     await rename(staging, dir)
     await flushFolder(dirname(dir))
     return null
@@ -185,5 +185,10 @@ function explain(file: string, error: unknown): unknown {
   if (code?.startsWith('Z_'))
     return new RegentError('INVALID', `${basename(file)} is damaged, or no backup: ${reasonOf(error)}`, { cause: error })
   if (code === 'ENOSPC' || code === 'EDQUOT') return new RegentError('NO_SPACE', 'no space is left to unpack the backup', { cause: error })
+  if (code === 'ENOTEMPTY' || code === 'EEXIST')
+    return new RegentError('ALREADY_EXISTS', 'something was put into the home while the backup was unpacked', {
+      hint: 'Is a Regent served there?',
+      cause: error,
+    })
   return new RegentError('UNAVAILABLE', `the backup could not be restored: ${reasonOf(error)}`, { cause: error })
 }
