@@ -1,13 +1,14 @@
-import { liveStates, type RunState } from '../../contract/states.ts'
+import { liveStates } from '../../contract/states.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Run, RunHandle, RunSpec } from '../../ports/runtime.ts'
-import type { LifeRow, RunRow, Tables } from '../../ports/store.ts'
+import type { LifeRow, Tables } from '../../ports/store.ts'
+import { Backoff } from './backoff.ts'
 import { decide, type Step } from './decide.ts'
 import type { Known } from './dependents.ts'
-import { endLeftovers } from './leftovers.ts'
+import { endLeftovers, removeBehind } from './leftovers.ts'
 import * as moves from './moves.ts'
 import { stopTurn, type Waiting, waitingOf } from './order.ts'
-import type { End } from './restart.ts'
+import { type End, restarts } from './restart.ts'
 import { loadRecord, type Record } from './situation.ts'
 import type { Supervision } from './supervision.ts'
 
@@ -22,9 +23,7 @@ export class Keeper {
   #ended: { readonly runId: string; readonly exit: End } | undefined
   /** Why the run is to be replaced, though it lives and nobody asked for it. */
   #unfit: { readonly runId: string; readonly why: string } | undefined
-  #retryElapsed: number | undefined
-  /** When its turn among the automatic restarts of all agents comes, once it has one. */
-  #turnElapsed: number | undefined
+  readonly #backoff: Backoff
   #cancelTimer: (() => void) | undefined
   #busy = false
   #again = false
@@ -44,6 +43,7 @@ export class Keeper {
   constructor(supervision: Supervision, agentId: string) {
     this.#s = supervision
     this.agentId = agentId
+    this.#backoff = new Backoff(supervision)
   }
 
   get run(): Run | undefined {
@@ -100,7 +100,7 @@ export class Keeper {
     if (!record) return this.#gone()
     this.#show(record)
     if (this.#ended) return this.#recordEnd(this.#ended, record)
-    if (record.life.state !== 'BACKOFF') this.#dropTurn()
+    if (record.life.state !== 'BACKOFF') this.#backoff.dropTurn()
     if (liveStates.includes(record.life.state) && !this.#run) return this.#findRun(record)
     if (record.life.state === 'STARTING' && this.#aliveFor() >= record.agent.policy.startsecs * 1000) return this.#promote()
     const step = this.#decide(record)
@@ -123,7 +123,7 @@ export class Keeper {
   }
 
   #decide(record: Record): Step {
-    return this.#decideWith(record, this.#backoffLeft(record.life) <= 0 && this.#mayRestart(record))
+    return this.#decideWith(record, this.#backoff.isOver(record.life))
   }
 
   #decideWith({ agent, life, run }: Record, retryDue: boolean): Step {
@@ -147,7 +147,7 @@ export class Keeper {
     const waiting = await waitingOf(record.agent, this.#s)
     if (!waiting) return undefined
     const { reason, unmet } = waiting
-    this.#dropTurn()
+    this.#backoff.dropTurn()
     if (wakes === this.#wakes) this.#waiting = waiting
     if (record.life.reason === reason) return false
     await this.#s.store.transaction(async (tables) => {
@@ -155,19 +155,6 @@ export class Keeper {
       if (now && this.#decideWith(now, true).do === 'start') await moves.holdStart(tables, now, reason, unmet, this.#s.clock.now())
     })
     return true
-  }
-
-  /** Automatic restarts of all agents together are limited; the ones that callers asked for are not. */
-  #mayRestart(record: Record): boolean {
-    if (record.life.state !== 'BACKOFF' || record.life.desired === 'stopped') return true
-    const now = this.#s.clock.elapsed()
-    this.#turnElapsed ??= now + this.#s.restarts.reserve()
-    return this.#turnElapsed <= now
-  }
-
-  #dropTurn(): void {
-    if (this.#turnElapsed !== undefined) this.#s.restarts.giveBack()
-    this.#turnElapsed = undefined
   }
 
   /** Runs `write` in a transaction in which the same step is still the right one; otherwise only looks again. */
@@ -181,20 +168,19 @@ export class Keeper {
 
   async #start(step: Step & { do: 'start' }): Promise<boolean> {
     const handle = this.#s.runtime.handleOf(this.#s.ids.next())
-    if (step.fresh) this.#dropTurn()
-    this.#turnElapsed = undefined
-    this.#retryElapsed = undefined
-    let begun: Record | undefined
-    await this.#s.store.transaction(async (tables) => {
-      begun = undefined
-      const record = await loadRecord(tables, this.agentId)
-      const now = record ? this.#decideWith(record, true) : undefined
-      if (!record || now?.do !== 'start') return
-      await moves.beginRun(tables, record, handle, now.fresh, this.#s.clock.now())
-      begun = record
-    })
-    if (begun) await this.#launch(begun, handle)
+    this.#backoff.end(step.fresh)
+    const begun = await this.#s.store.transaction((tables) => this.#begin(tables, handle))
+    if (begun) await this.#launch(begun.record, handle)
     return true
+  }
+
+  /** Puts a run on record, where a start is the right step. */
+  async #begin(tables: Tables, handle: RunHandle): Promise<{ readonly record: Record; readonly fresh: boolean } | undefined> {
+    const record = await loadRecord(tables, this.agentId)
+    const step = record ? this.#decideWith(record, true) : undefined
+    if (!record || step?.do !== 'start') return undefined
+    await moves.beginRun(tables, record, handle, step.fresh, this.#s.clock.now())
+    return { record, fresh: step.fresh }
   }
 
   /** Starts the run of this handle, or finds it: the runtime starts no run twice. */
@@ -319,44 +305,61 @@ export class Keeper {
     return true
   }
 
+  /** Where a restart follows at once, the next run is put on record with the end of this one, and this one is removed behind it. */
   async #recordEnd(ended: { readonly runId: string; readonly exit: End }, record: Record): Promise<boolean> {
     if (this.#run) await endLeftovers(record, this.#run, ended.exit, this.#s)
-    const ending: moves.Ending = {
-      exit: ended.exit,
-      livedMs: this.#livedUntil(ended.exit.at),
-      random: this.#s.random(),
-      survivors: this.survivors,
-      at: this.#s.clock.now(),
-    }
-    const delay = await this.#s.store.transaction(async (tables) => {
+    const next = this.#nextHandle(record, ended.exit)
+    const ending = this.#endingOf(ended)
+    const { delay, begun } = await this.#s.store.transaction(async (tables) => {
       const record = await loadRecord(tables, this.agentId)
-      if (!record || !isPresent(record.run, record.life, ended.runId)) return undefined
-      return moves.endRun(tables, record, ending)
+      const delay = record && (await moves.endRun(tables, record, ending))
+      return { delay, begun: delay === 0 && next && !record?.agent.policy.depends_on ? await this.#begin(tables, next) : undefined }
     })
-    this.#retryElapsed = delay === undefined ? undefined : this.#s.clock.elapsed() + delay
+    const run = this.#over(delay)
+    if (!begun || !next) {
+      if (delay !== 0) this.#backoff.dropTurn()
+      if (run) await run.remove()
+      return true
+    }
+    this.#backoff.end(begun.fresh)
+    try {
+      await this.#launch(begun.record, next)
+    } finally {
+      if (run) removeBehind(this.agentId, run, this.#s)
+    }
+    return true
+  }
+
+  #endingOf({ runId, exit }: { readonly runId: string; readonly exit: End }): moves.Ending {
+    const { random, clock } = this.#s
+    return { runId, exit, livedMs: this.#livedUntil(exit.at), random: random(), survivors: this.survivors, at: clock.now() }
+  }
+
+  /** Of the run that follows, where nothing but this end has to be on record before it; takes a place among the automatic restarts. */
+  #nextHandle({ agent, life }: Record, exit: End): RunHandle | undefined {
+    if (life.desired === 'stopped' || life.state === 'STOPPING' || this.#s.halting()) return undefined
+    if (agent.policy.depends_on || !restarts(agent.policy, exit)) return undefined
+    return this.#backoff.takeTurn() ? this.#s.runtime.handleOf(this.#s.ids.next()) : undefined
+  }
+
+  /** Nothing is known of a present run any more. */
+  #over(delay: number | undefined): Run | undefined {
     const run = this.#run
+    this.#backoff.begin(delay)
     this.#run = undefined
     this.#ended = undefined
     this.#unfit = undefined
     this.#s.unwatch(this.agentId)
     this.#stopElapsed = undefined
     this.#startedElapsed = this.#s.clock.elapsed()
-    if (run) await run.remove()
-    return true
+    return run
   }
 
   #waitBackoff(life: LifeRow): boolean {
-    const left = Math.max(this.#backoffLeft(life), (this.#turnElapsed ?? 0) - this.#s.clock.elapsed())
+    const left = this.#backoff.left(life)
     if (left <= 0) return true
     this.#timer(left)
     return false
-  }
-
-  /** ms until BACKOFF is over; from the record only where this process did not see it begin. */
-  #backoffLeft(life: LifeRow): number {
-    if (life.state !== 'BACKOFF') return 0
-    this.#retryElapsed ??= this.#s.clock.elapsed() + Math.min(72_000, Math.max(0, (life.retryAt ?? 0) - this.#s.clock.now()))
-    return this.#retryElapsed - this.#s.clock.elapsed()
   }
 
   #armStartsecs({ agent, life }: Record): void {
@@ -387,9 +390,4 @@ export class Keeper {
     }
     return false
   }
-}
-
-function isPresent(run: RunRow | undefined, life: LifeRow, runId: string): boolean {
-  const live: readonly RunState[] = liveStates
-  return live.includes(life.state) && run?.id === runId
 }

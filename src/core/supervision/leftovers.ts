@@ -23,3 +23,10 @@ export async function endLeftovers(
     logger.warn({ agent: agent.id, run: run.handle.runId, reason: reasonOf(error) }, 'what a run left behind could not be ended')
   }
 }
+
+/** Removes a run that is over, and keeps nobody waiting for that: what a crash or a failure leaves of it goes with a later run of its agent. */
+export function removeBehind(agentId: string, run: Run, { logger }: Pick<Supervision, 'logger'>): void {
+  run.remove().catch((error: unknown) => {
+    logger.warn({ agent: agentId, run: run.handle.runId, reason: reasonOf(error) }, 'a run that is over could not be removed')
+  })
+}

@@ -1,3 +1,4 @@
+import { liveStates } from '../../contract/states.ts'
 import type { Run, RunHandle } from '../../ports/runtime.ts'
 import type { Tables } from '../../ports/store.ts'
 import type { Unmet } from './dependencies.ts'
@@ -79,6 +80,7 @@ export async function abandon(tables: Tables, { agent, life }: Record, at: numbe
 }
 
 export interface Ending {
+  readonly runId: string
   readonly exit: End
   readonly livedMs: number
   readonly random: number
@@ -86,10 +88,13 @@ export interface Ending {
   readonly at: number
 }
 
-/** The run is over: its end is recorded, and what follows is decided. Answers the ms until a restart, undefined without one. */
+/**
+ * The run is over: its end is recorded, and what follows is decided. Answers the ms until a restart, undefined without one or where it is
+ * not the present run, or its end is known.
+ */
 export async function endRun(tables: Tables, record: Record, ending: Ending): Promise<number | undefined> {
   const { agent, life, run } = record
-  if (!run || run.endedAt !== null) return undefined
+  if (run?.id !== ending.runId || run.endedAt !== null || !liveStates.includes(life.state)) return undefined
   const { exit, at } = ending
   const columns = exitColumns(exit)
   await tables.runs.update(run.id, { endedAt: exit.at, ...columns })
