@@ -65,6 +65,22 @@ export interface RunRow {
   readonly exitReason: string | null
 }
 
+/** One agent as supervision sees it: who it is, how it lives, its present or last run. */
+export interface AgentRecord {
+  readonly agent: AgentRow
+  readonly life: LifeRow
+  readonly run: RunRow | undefined
+}
+
+/** What is shown of an agent beside its own row; `waiting`: messages of its inbox. */
+export interface AgentStanding {
+  readonly life: LifeRow
+  readonly run: RunRow | undefined
+  /** undefined while it never used a model. */
+  readonly usage: UsageRow | undefined
+  readonly waiting: number
+}
+
 /** `number` is given by the store, in commit order. */
 export interface NewEvent {
   readonly at: number
@@ -179,7 +195,6 @@ export interface Lives {
 export interface Runs {
   insert(row: RunRow): Promise<void>
   get(id: string): Promise<RunRow | undefined>
-  list(ids: readonly string[]): Promise<RunRow[]>
   /** Newest first. */
   ofAgent(agentId: string, limit: number): Promise<RunRow[]>
   /** Every run without an end. */
@@ -187,6 +202,12 @@ export interface Runs {
   update(id: string, change: Partial<Omit<RunRow, 'id' | 'agentId'>>): Promise<void>
   /** Forgets those that ended before `at`, but for each agent's present or last run. */
   prune(at: number): Promise<number>
+}
+/** Rows of one agent out of several tables, by one statement. */
+export interface Records {
+  get(agentId: string): Promise<AgentRecord | undefined>
+  /** In no order; without those that do not exist. */
+  standings(agentIds: readonly string[]): Promise<AgentStanding[]>
 }
 export interface EventFilter {
   readonly after: number
@@ -268,6 +289,7 @@ export interface Tables {
   readonly agents: Agents
   readonly lives: Lives
   readonly runs: Runs
+  readonly records: Records
   readonly events: Events
   readonly messages: Messages
   readonly approvals: Approvals

@@ -4,6 +4,8 @@ import type { OpenStore } from './store.ts'
 
 /** Agents, lives, runs, tokens, commands, cursors and usages. */
 export function storeRowsConformance(open: OpenStore): void {
+  recordsConformance(open)
+
   describe('agents', () => {
     it('gives back what was inserted, field by field', async () => {
       const store = await open()
@@ -150,7 +152,7 @@ export function storeRowsConformance(open: OpenStore): void {
   })
 
   describe('runs', () => {
-    it('lists by id, by agent newest first, and those without an end', async () => {
+    it('lists by agent newest first, and those without an end', async () => {
       const store = await open()
       const agent = agentRow()
       const runs = [1, 2, 3].map((start) => runRow(agent.id, { start, startedAt: start * 1000 }))
@@ -173,7 +175,6 @@ export function storeRowsConformance(open: OpenStore): void {
         [two, 42],
         [three, null],
       ])
-      expect((await store.read.runs.list([one ?? '', three ?? ''])).map((run) => run.id).sort()).toEqual([one, three].sort())
     })
 
     it('forgets those that ended long ago, but no last one and none without an end', async () => {
@@ -249,6 +250,56 @@ export function storeRowsConformance(open: OpenStore): void {
       expect(await store.read.usages.list([agent.id])).toEqual([
         { agentId: agent.id, modelCalls: 4, inputTokens: 40, outputTokens: 8, costUsd: null },
       ])
+    })
+  })
+}
+
+/** Rows of one agent out of several tables. */
+function recordsConformance(open: OpenStore): void {
+  describe('records', () => {
+    it('hold the agent, its life and the run that its life names, as each table gives them', async () => {
+      const store = await open()
+      const [ran, never, lifeless, pruned] = ['ran', 'never', 'lifeless', 'pruned'].map((name) =>
+        agentRow({ name, deleting: name === 'ran' }),
+      )
+      if (!ran || !never || !lifeless || !pruned) throw new Error('four agents are needed')
+      const past = runRow(ran.id, { endedAt: 5 })
+      const present = runRow(ran.id, { startedAt: past.startedAt - 1, handle: { deep: [null, 1.5] }, pid: 7 })
+      const lives = [lifeRow(ran.id, { runId: present.id }), lifeRow(never.id), lifeRow(pruned.id, { runId: 'forgotten' })]
+      const seen = await store.transaction(async (tables) => {
+        for (const agent of [ran, never, lifeless, pruned]) await tables.agents.insert(agent)
+        for (const life of lives) await tables.lives.insert(life)
+        for (const run of [past, present]) await tables.runs.insert(run)
+        await tables.lives.update(never.id, { reason: 'in the same transaction' })
+        return tables.records.get(never.id)
+      })
+      expect(seen).toEqual({ agent: never, life: { ...lives[1], reason: 'in the same transaction' }, run: undefined })
+      expect(await store.read.records.get(ran.id)).toEqual({ agent: ran, life: lives[0], run: present })
+      expect(await store.read.records.get(pruned.id)).toEqual({ agent: pruned, life: lives[2], run: undefined })
+      expect(await store.read.records.get(lifeless.id)).toBeUndefined()
+      expect(await store.read.records.get('nobody')).toBeUndefined()
+    })
+
+    it('tell how agents stand: life, run, usage and the messages that wait', async () => {
+      const store = await open()
+      const [busy, idle, other] = [agentRow({ name: 'busy' }), agentRow({ name: 'idle' }), agentRow({ name: 'other' })]
+      const run = runRow(busy.id)
+      const usage = { agentId: busy.id, modelCalls: 1, inputTokens: 10, outputTokens: 2, costUsd: null }
+      const waiting = (['queued', 'delivered', 'acknowledged', 'dead'] as const).map((state) => messageRow(busy.id, { state }))
+      const lives = [lifeRow(busy.id, { runId: run.id }), lifeRow(idle.id), lifeRow(other.id)]
+      await store.transaction(async (tables) => {
+        for (const agent of [busy, idle, other]) await tables.agents.insert(agent)
+        for (const life of lives) await tables.lives.insert(life)
+        await tables.runs.insert(run)
+        await tables.usages.add(usage)
+        for (const message of [...waiting, messageRow(busy.id, { direction: 'out', state: null })]) await tables.messages.insert(message)
+      })
+      const standings = await store.read.records.standings([idle.id, 'unknown', busy.id])
+      expect(standings.sort((one) => (one.life.agentId === busy.id ? -1 : 1))).toEqual([
+        { life: lives[0], run, usage, waiting: 2 },
+        { life: lives[1], run: undefined, usage: undefined, waiting: 0 },
+      ])
+      expect(await store.read.records.standings([])).toEqual([])
     })
   })
 }

@@ -2,7 +2,7 @@ import type { AgentDetail, AgentView, Condition, Resources } from '../../contrac
 import { programName } from '../../contract/program.ts'
 import { type Health, liveStates } from '../../contract/states.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import type { AgentRow, LifeRow, RunRow, Tables, UsageRow } from '../../ports/store.ts'
+import type { AgentRow, AgentStanding, Tables } from '../../ports/store.ts'
 import type { Presence } from '../supervision/presence.ts'
 import { masked } from './hidden.ts'
 
@@ -18,32 +18,20 @@ export interface Viewing {
   readonly schedulesOf: (agent: Pick<AgentRow, 'policy'>) => AgentDetail['schedules']
 }
 
-/** Agents as doors show them; four reads, however many they are. */
+/** Agents as doors show them; one read, however many they are. */
 export async function viewsOf(tables: Tables, agents: readonly AgentRow[], viewing: Viewing): Promise<AgentView[]> {
   if (agents.length === 0) return []
-  const ids = agents.map((agent) => agent.id)
-  const [lives, waiting, usages] = await Promise.all([tables.lives.list(ids), tables.messages.countWaiting(ids), tables.usages.list(ids)])
-  const lifeOf = new Map(lives.map((life) => [life.agentId, life]))
-  const runs = await tables.runs.list(lives.flatMap((life) => (life.runId === null ? [] : [life.runId])))
-  const runOf = new Map(runs.map((run) => [run.id, run]))
-  const usageOf = new Map(usages.map((usage) => [usage.agentId, usage]))
+  const standings = await tables.records.standings(agents.map((agent) => agent.id))
+  const standingOf = new Map(standings.map((standing) => [standing.life.agentId, standing]))
   return agents.flatMap((agent) => {
-    const life = lifeOf.get(agent.id)
-    if (!life) return []
-    const run = life.runId === null ? undefined : runOf.get(life.runId)
-    return [viewOf(agent, life, run, { ...viewing, queued: waiting.get(agent.id) ?? 0, usage: usageOf.get(agent.id) })]
+    const standing = standingOf.get(agent.id)
+    return standing ? [viewOf(agent, standing, viewing)] : []
   })
 }
 
-function viewOf(
-  agent: AgentRow,
-  life: LifeRow,
-  run: RunRow | undefined,
-  more: Viewing & { queued: number; usage: UsageRow | undefined },
-): AgentView {
+function viewOf(agent: AgentRow, { life, run, usage, waiting }: AgentStanding, more: Viewing): AgentView {
   const live = liveStates.includes(life.state) && run !== undefined && run.endedAt === null
   const presence = more.presence.of(agent.id)
-  const { usage } = more
   return {
     id: agent.id,
     owner: agent.owner,
@@ -66,7 +54,7 @@ function viewOf(
     file: agent.file,
     revision: agent.revision,
     running_revision: live ? run.revision : null,
-    queued: more.queued,
+    queued: waiting,
     usage: {
       model_calls: usage?.modelCalls ?? 0,
       input_tokens: usage?.inputTokens ?? 0,

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow, LifeRow, Tables } from '../../ports/store.ts'
 import { notFound } from '../agents/find.ts'
 import { type DependencyOptions, dependenciesOf, findRecord, isMet } from './dependencies.ts'
-import { tell } from './situation.ts'
+import { loadRecord, tell } from './situation.ts'
 
 /** What a command writes: the intent alone. The keeper does the rest. */
 export type Intend = (
@@ -44,10 +44,9 @@ export interface Asking {
 
 /** Writes an intent, with its event; answers the `start` that is wanted now. Whoever calls it wakes the keeper after the commit. */
 export async function writeIntent(tables: Tables, agentId: string, intend: Intend, { actor, at, cause }: Asking): Promise<number> {
-  const row = await tables.agents.get(agentId)
-  const life = row && (await tables.lives.get(agentId))
-  if (!life) throw notFound(agentId)
-  const run = life.runId === null ? undefined : await tables.runs.get(life.runId)
+  const record = await loadRecord(tables, agentId)
+  if (!record) throw notFound(agentId)
+  const { agent: row, life, run } = record
   const { change, event, deleting } = intend(life, run?.start ?? 0)
   if (row.deleting && !deleting) throw new RegentError('ILLEGAL_STATE', `${row.owner}/${row.name} is being deleted`)
   if (deleting && !row.deleting) await tables.agents.update(agentId, { deleting: true })

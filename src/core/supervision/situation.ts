@@ -1,20 +1,12 @@
 import type { EventType } from '../../contract/events.ts'
 import type { JsonObject } from '../../kernel/json.ts'
-import type { AgentRow, LifeRow, RunRow, Tables } from '../../ports/store.ts'
+import type { AgentRecord, AgentRow, LifeRow, Tables } from '../../ports/store.ts'
 import type { StateChange } from './states.ts'
 
-/** One agent as supervision sees it: who it is, how it lives, its present or last run. */
-export interface Record {
-  readonly agent: AgentRow
-  readonly life: LifeRow
-  readonly run: RunRow | undefined
-}
+export type Record = AgentRecord
 
-export async function loadRecord(tables: Tables, agentId: string): Promise<Record | undefined> {
-  const agent = await tables.agents.get(agentId)
-  const life = agent && (await tables.lives.get(agentId))
-  if (!life) return undefined
-  return { agent, life, run: life.runId === null ? undefined : await tables.runs.get(life.runId) }
+export function loadRecord(tables: Tables, agentId: string): Promise<Record | undefined> {
+  return tables.records.get(agentId)
 }
 
 /** Appends an event about an agent. */

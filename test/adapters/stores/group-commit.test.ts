@@ -16,13 +16,14 @@ async function group(options: { batch?: number; queue?: number; deadline?: numbe
   await (await openSqliteStore({ file, logger: silentLogger, clock: systemClock })).close()
   const database = openNodeSqlite({ file, readOnly: false })
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) })
+  const compiled = new Map()
   const commits = new GroupCommit({
     begin: () => db.startTransaction().execute(),
     tables: (transaction) => {
       const among = () => {
         throw new Error('not used here')
       }
-      return tablesOf({ sql: transaction, among })
+      return tablesOf({ sql: transaction, among, listed: among, compiled })
     },
     clock: systemClock,
     logger: silentLogger,

@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import type { AgentFilter, AgentRow, Agents } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
+import { execute, rowOf, update } from './statement.ts'
 
-const codec = new Codec<AgentRow>({
+export const agentCodec = new Codec<AgentRow>({
   id: 'plain',
   owner: 'plain',
   name: 'plain',
@@ -32,23 +33,26 @@ export class AgentsTable implements Agents {
   }
 
   async insert(row: AgentRow): Promise<boolean> {
-    const done = await this.#db.sql
-      .insertInto('agents')
-      .values(codec.encode(row))
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirst()
-    return (done.numInsertedOrUpdatedRows ?? 0n) > 0n
+    const values = agentCodec.encode(row)
+    const done = await execute(this.#db, 'agents.insert', Object.values(values), (sql) =>
+      sql
+        .insertInto('agents')
+        .values(values)
+        .onConflict((conflict) => conflict.doNothing()),
+    )
+    return (done.numAffectedRows ?? 0n) > 0n
   }
 
   async get(id: string): Promise<AgentRow | undefined> {
-    const row = await this.#db.sql.selectFrom('agents').selectAll().where('id', '=', id).executeTakeFirst()
-    return row && codec.decode(row)
+    const row = await rowOf(this.#db, 'agents.get', [id], (sql) => sql.selectFrom('agents').selectAll().where('id', '=', id))
+    return row && agentCodec.decode(row)
   }
 
   async find(owner: string, name: string): Promise<AgentRow | undefined> {
-    const query = this.#db.sql.selectFrom('agents').selectAll().where('owner', '=', owner).where('name', '=', name)
-    const row = await query.executeTakeFirst()
-    return row && codec.decode(row)
+    const row = await rowOf(this.#db, 'agents.find', [owner, name], (sql) =>
+      sql.selectFrom('agents').selectAll().where('owner', '=', owner).where('name', '=', name),
+    )
+    return row && agentCodec.decode(row)
   }
 
   async list(filter: AgentFilter): Promise<AgentRow[]> {
@@ -59,7 +63,7 @@ export class AgentsTable implements Agents {
     if (filter.idPrefix !== undefined) query = query.where('id', '>=', filter.idPrefix).where('id', '<', filter.idPrefix + LAST)
     if (filter.after !== undefined) query = query.where(sql<boolean>`(owner, name) > (${filter.after.owner}, ${filter.after.name})`)
     if (filter.limit !== undefined) query = query.limit(filter.limit)
-    return (await query.execute()).map((row) => codec.decode(row))
+    return (await query.execute()).map((row) => agentCodec.decode(row))
   }
 
   async count(owner?: string): Promise<number> {
@@ -69,8 +73,9 @@ export class AgentsTable implements Agents {
   }
 
   async update(id: string, change: Partial<Omit<AgentRow, 'id'>>): Promise<void> {
-    const columns = codec.change(change)
-    if (columns) await this.#db.sql.updateTable('agents').set(columns).where('id', '=', id).execute()
+    await update(this.#db, 'agents', agentCodec.change(change), id, (sql, columns) =>
+      sql.updateTable('agents').set(columns).where('id', '=', id),
+    )
   }
 
   async delete(id: string): Promise<void> {

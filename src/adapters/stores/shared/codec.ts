@@ -1,3 +1,5 @@
+import { type AliasedRawBuilder, sql } from 'kysely'
+
 /** How a port's row is kept in columns: names in snake_case, objects as JSON text, booleans as 0 and 1. */
 type Kept<T> = [T] extends [boolean] ? number : [T] extends [string | number | null] ? T : string
 
@@ -46,14 +48,35 @@ export class Codec<Row extends object> {
   }
 
   decode(columns: object): Row {
-    const row: Record<string, unknown> = {}
-    for (const field of this.#fields) {
-      const value = (columns as Record<string, unknown>)[field.column]
-      if (field.form === 'json') row[field.name] = JSON.parse(value as string)
-      else row[field.name] = field.form === 'flag' ? value === 1 : value
-    }
-    return row as Row
+    return decode(this.#fields, columns) as Row
   }
+
+  /** This table's columns in a statement that joins it to others: each is named after its table. */
+  within(table: string): JoinedCodec<Row> {
+    const nameOf = (name: keyof Row & string) => `${table}_${snakeCase(name)}`
+    const fields = this.#fields.map((field) => ({ ...field, column: `${table}_${field.column}` }))
+    return {
+      columns: this.#fields.map(({ column }) => sql.ref(`${table}.${column}`).as(`${table}_${column}`)),
+      nameOf,
+      decode: (columns) => decode(fields, columns) as Row,
+    }
+  }
+}
+
+export interface JoinedCodec<Row> {
+  readonly columns: readonly AliasedRawBuilder<unknown, string>[]
+  readonly nameOf: (name: keyof Row & string) => string
+  decode(columns: object): Row
+}
+
+function decode(fields: readonly Field[], columns: object): object {
+  const row: Record<string, unknown> = {}
+  for (const { name, column, form } of fields) {
+    const value = (columns as Record<string, unknown>)[column]
+    if (form === 'json') row[name] = JSON.parse(value as string)
+    else row[name] = form === 'flag' ? value === 1 : value
+  }
+  return row
 }
 
 function keep(field: Field, value: unknown): unknown {

@@ -1,6 +1,7 @@
 import type { CommandRow, Commands } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
+import { execute, rowOf } from './statement.ts'
 
 const codec = new Codec<CommandRow>({
   caller: 'plain',
@@ -19,13 +20,15 @@ export class CommandsTable implements Commands {
   }
 
   async get(caller: string, key: string): Promise<CommandRow | undefined> {
-    const query = this.#db.sql.selectFrom('commands').selectAll().where('caller', '=', caller).where('key', '=', key)
-    const row = await query.executeTakeFirst()
+    const row = await rowOf(this.#db, 'commands.get', [caller, key], (sql) =>
+      sql.selectFrom('commands').selectAll().where('caller', '=', caller).where('key', '=', key),
+    )
     return row && codec.decode(row)
   }
 
   async insert(row: CommandRow): Promise<void> {
-    await this.#db.sql.insertInto('commands').values(codec.encode(row)).execute()
+    const values = codec.encode(row)
+    await execute(this.#db, 'commands.insert', Object.values(values), (sql) => sql.insertInto('commands').values(values))
   }
 
   async prune(at: number): Promise<number> {

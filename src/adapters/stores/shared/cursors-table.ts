@@ -1,5 +1,6 @@
 import type { Cursors } from '../../../ports/store.ts'
 import type { Database } from './schema.ts'
+import { execute, rowOf } from './statement.ts'
 
 export class CursorsTable implements Cursors {
   readonly #db: Database
@@ -10,16 +11,17 @@ export class CursorsTable implements Cursors {
 
   /** 0 for one that was never set. */
   async get(name: string): Promise<number> {
-    const row = await this.#db.sql.selectFrom('cursors').select('value').where('name', '=', name).executeTakeFirst()
+    const row = await rowOf(this.#db, 'cursors.get', [name], (sql) => sql.selectFrom('cursors').select('value').where('name', '=', name))
     return row?.value ?? 0
   }
 
   async set(name: string, value: number): Promise<void> {
-    await this.#db.sql
-      .insertInto('cursors')
-      .values({ name, value })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-      .execute()
+    await execute(this.#db, 'cursors.set', [name, value, value], (sql) =>
+      sql
+        .insertInto('cursors')
+        .values({ name, value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value })),
+    )
   }
 
   async delete(name: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { EventFilter, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
+import { rowOf, rowsOf } from './statement.ts'
 
 const forms: Forms<NewEvent> = {
   at: 'plain',
@@ -22,11 +23,17 @@ export class EventsTable implements Events {
   }
 
   async append(event: NewEvent): Promise<number> {
-    const query = this.#db.sql.insertInto('events').values(written.encode(event)).returning('number')
-    return (await query.executeTakeFirstOrThrow()).number
+    const values = written.encode(event)
+    const row = await rowOf(this.#db, 'events.append', Object.values(values), (sql) =>
+      sql.insertInto('events').values(values).returning('number'),
+    )
+    if (row === undefined) throw new Error('an event got no number')
+    return row.number
   }
 
   async list(filter: EventFilter): Promise<EventRow[]> {
+    const { after, limit, ...narrower } = filter
+    if (Object.keys(narrower).length === 0) return this.#since(after, limit)
     let query = this.#db.sql.selectFrom('events').selectAll().where('number', '>', filter.after)
     if (filter.owner !== undefined) query = query.where('owner', '=', filter.owner)
     if (filter.agentId !== undefined) query = query.where('agent_id', '=', filter.agentId)
@@ -37,6 +44,14 @@ export class EventsTable implements Events {
       .limit(filter.limit)
       .execute()
     return (filter.from === 'newest' ? rows.reverse() : rows).map((row) => read.decode(row))
+  }
+
+  /** What follows every commit. */
+  async #since(after: number, limit: number): Promise<EventRow[]> {
+    const rows = await rowsOf(this.#db, 'events.since', [after, limit], (sql) =>
+      sql.selectFrom('events').selectAll().where('number', '>', after).orderBy('number').limit(limit),
+    )
+    return rows.map((row) => read.decode(row))
   }
 
   async window(): Promise<{ readonly oldest: number; readonly newest: number }> {

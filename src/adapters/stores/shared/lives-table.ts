@@ -1,8 +1,9 @@
 import type { LifeRow, Lives } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
+import { execute, rowOf, update } from './statement.ts'
 
-const codec = new Codec<LifeRow>({
+export const lifeCodec = new Codec<LifeRow>({
   agentId: 'plain',
   desired: 'plain',
   start: 'plain',
@@ -26,22 +27,24 @@ export class LivesTable implements Lives {
   }
 
   async insert(row: LifeRow): Promise<void> {
-    await this.#db.sql.insertInto('lives').values(codec.encode(row)).execute()
+    const values = lifeCodec.encode(row)
+    await execute(this.#db, 'lives.insert', Object.values(values), (sql) => sql.insertInto('lives').values(values))
   }
 
   async get(agentId: string): Promise<LifeRow | undefined> {
-    const row = await this.#db.sql.selectFrom('lives').selectAll().where('agent_id', '=', agentId).executeTakeFirst()
-    return row && codec.decode(row)
+    const row = await rowOf(this.#db, 'lives.get', [agentId], (sql) => sql.selectFrom('lives').selectAll().where('agent_id', '=', agentId))
+    return row && lifeCodec.decode(row)
   }
 
   async list(agentIds?: readonly string[]): Promise<LifeRow[]> {
     let query = this.#db.sql.selectFrom('lives').selectAll()
     if (agentIds !== undefined) query = query.where(this.#db.among('agent_id', agentIds))
-    return (await query.execute()).map((row) => codec.decode(row))
+    return (await query.execute()).map((row) => lifeCodec.decode(row))
   }
 
   async update(agentId: string, change: Partial<Omit<LifeRow, 'agentId'>>): Promise<void> {
-    const columns = codec.change(change)
-    if (columns) await this.#db.sql.updateTable('lives').set(columns).where('agent_id', '=', agentId).execute()
+    await update(this.#db, 'lives', lifeCodec.change(change), agentId, (sql, columns) =>
+      sql.updateTable('lives').set(columns).where('agent_id', '=', agentId),
+    )
   }
 }

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
+import { rowOf, rowsOf, update } from './statement.ts'
 
 const forms: Forms<NewMessage> = {
   id: 'plain',
@@ -23,7 +24,7 @@ const written = new Codec<NewMessage>(forms)
 const read = new Codec<MessageRow>({ number: 'plain', ...forms })
 
 // Written out, not bound: only so are the partial indexes of the migrations found.
-const isWaiting: RawBuilder<boolean> = sql`direction = 'in' and state in ('queued', 'delivered')`
+export const isWaiting: RawBuilder<boolean> = sql`direction = 'in' and state in ('queued', 'delivered')`
 const isDead: RawBuilder<boolean> = sql`state = 'dead'`
 const isFinal: RawBuilder<boolean> = sql`final = 1`
 
@@ -35,17 +36,19 @@ export class MessagesTable implements Messages {
   }
 
   async insert(message: NewMessage): Promise<number | undefined> {
-    const row = await this.#db.sql
-      .insertInto('messages')
-      .values(written.encode(message))
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .returning('number')
-      .executeTakeFirst()
+    const values = written.encode(message)
+    const row = await rowOf(this.#db, 'messages.insert', Object.values(values), (sql) =>
+      sql
+        .insertInto('messages')
+        .values(values)
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .returning('number'),
+    )
     return row?.number
   }
 
   async get(id: string): Promise<MessageRow | undefined> {
-    const row = await this.#db.sql.selectFrom('messages').selectAll().where('id', '=', id).executeTakeFirst()
+    const row = await rowOf(this.#db, 'messages.get', [id], (sql) => sql.selectFrom('messages').selectAll().where('id', '=', id))
     return row && read.decode(row)
   }
 
@@ -63,8 +66,11 @@ export class MessagesTable implements Messages {
   }
 
   async waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]> {
-    const query = this.#db.sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where('number', '>', after)
-    return ascending(await query.where(isWaiting).orderBy('number').limit(limit).execute(), false)
+    const rows = await rowsOf(this.#db, 'messages.waiting', [agentId, after, limit], (sql) => {
+      const query = sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where('number', '>', after)
+      return query.where(isWaiting).orderBy('number').limit(limit)
+    })
+    return ascending(rows, false)
   }
 
   async countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>> {
@@ -90,8 +96,9 @@ export class MessagesTable implements Messages {
   }
 
   async update(id: string, change: Partial<Pick<MessageRow, 'state' | 'tries' | 'reason'>>): Promise<void> {
-    const columns = written.change(change)
-    if (columns) await this.#db.sql.updateTable('messages').set(columns).where('id', '=', id).execute()
+    await update(this.#db, 'messages', written.change(change), id, (sql, columns) =>
+      sql.updateTable('messages').set(columns).where('id', '=', id),
+    )
   }
 }
 

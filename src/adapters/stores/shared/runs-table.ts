@@ -1,8 +1,9 @@
 import type { RunRow, Runs } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
+import { execute, rowOf, update } from './statement.ts'
 
-const codec = new Codec<RunRow>({
+export const runCodec = new Codec<RunRow>({
   id: 'plain',
   agentId: 'plain',
   node: 'plain',
@@ -26,33 +27,28 @@ export class RunsTable implements Runs {
   }
 
   async insert(row: RunRow): Promise<void> {
-    await this.#db.sql.insertInto('runs').values(codec.encode(row)).execute()
+    const values = runCodec.encode(row)
+    await execute(this.#db, 'runs.insert', Object.values(values), (sql) => sql.insertInto('runs').values(values))
   }
 
   async get(id: string): Promise<RunRow | undefined> {
-    const row = await this.#db.sql.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst()
-    return row && codec.decode(row)
-  }
-
-  async list(ids: readonly string[]): Promise<RunRow[]> {
-    const rows = await this.#db.sql.selectFrom('runs').selectAll().where(this.#db.among('id', ids)).execute()
-    return rows.map((row) => codec.decode(row))
+    const row = await rowOf(this.#db, 'runs.get', [id], (sql) => sql.selectFrom('runs').selectAll().where('id', '=', id))
+    return row && runCodec.decode(row)
   }
 
   async ofAgent(agentId: string, limit: number): Promise<RunRow[]> {
     const query = this.#db.sql.selectFrom('runs').selectAll().where('agent_id', '=', agentId)
     const rows = await query.orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit).execute()
-    return rows.map((row) => codec.decode(row))
+    return rows.map((row) => runCodec.decode(row))
   }
 
   async open(): Promise<RunRow[]> {
     const query = this.#db.sql.selectFrom('runs').selectAll().where('ended_at', 'is', null)
-    return (await query.orderBy('started_at').orderBy('id').execute()).map((row) => codec.decode(row))
+    return (await query.orderBy('started_at').orderBy('id').execute()).map((row) => runCodec.decode(row))
   }
 
   async update(id: string, change: Partial<Omit<RunRow, 'id' | 'agentId'>>): Promise<void> {
-    const columns = codec.change(change)
-    if (columns) await this.#db.sql.updateTable('runs').set(columns).where('id', '=', id).execute()
+    await update(this.#db, 'runs', runCodec.change(change), id, (sql, columns) => sql.updateTable('runs').set(columns).where('id', '=', id))
   }
 
   async prune(at: number): Promise<number> {

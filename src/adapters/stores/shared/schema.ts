@@ -1,4 +1,4 @@
-import type { Expression, Generated, Kysely, SqlBool } from 'kysely'
+import type { CompiledQuery, Expression, Generated, Kysely, SqlBool } from 'kysely'
 import type { AgentRow, ApprovalRow, CommandRow, LifeRow, NewEvent, NewMessage, RunRow, TokenRow, UsageRow } from '../../../ports/store.ts'
 import type { Columns } from './codec.ts'
 
@@ -21,4 +21,8 @@ export interface Database {
   readonly sql: Kysely<Schema>
   /** `column` is one of `values`, however many there are, in one statement text. */
   readonly among: (column: string, values: readonly string[]) => Expression<SqlBool>
+  /** The one parameter that `among` puts in its text for these values. */
+  readonly listed: (values: readonly string[]) => unknown
+  /** The texts that were compiled so far, by name: as many as the code has statements. Shared by the transactions of a store. */
+  readonly compiled: Map<string, CompiledQuery>
 }

@@ -6,6 +6,7 @@ import { CursorsTable } from './cursors-table.ts'
 import { EventsTable } from './events-table.ts'
 import { LivesTable } from './lives-table.ts'
 import { MessagesTable } from './messages-table.ts'
+import { RecordsTable } from './records-table.ts'
 import { RunsTable } from './runs-table.ts'
 import type { Database } from './schema.ts'
 import { TokensTable } from './tokens-table.ts'
@@ -16,6 +17,7 @@ export function tablesOf(db: Database): Tables {
     agents: new AgentsTable(db),
     lives: new LivesTable(db),
     runs: new RunsTable(db),
+    records: new RecordsTable(db),
     events: new EventsTable(db),
     messages: new MessagesTable(db),
     approvals: new ApprovalsTable(db),

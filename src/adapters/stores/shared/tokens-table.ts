@@ -1,6 +1,7 @@
 import type { TokenRow, Tokens } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
+import { rowOf } from './statement.ts'
 
 const codec = new Codec<TokenRow>({
   id: 'plain',
@@ -24,7 +25,7 @@ export class TokensTable implements Tokens {
   }
 
   async findByHash(hash: string): Promise<TokenRow | undefined> {
-    const row = await this.#db.sql.selectFrom('tokens').selectAll().where('hash', '=', hash).executeTakeFirst()
+    const row = await rowOf(this.#db, 'tokens.findByHash', [hash], (sql) => sql.selectFrom('tokens').selectAll().where('hash', '=', hash))
     return row && codec.decode(row)
   }
 

@@ -3,7 +3,7 @@ import type { UsageRow, Usages } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
 
-const codec = new Codec<UsageRow>({
+export const usageCodec = new Codec<UsageRow>({
   agentId: 'plain',
   modelCalls: 'plain',
   inputTokens: 'plain',
@@ -21,14 +21,14 @@ export class UsagesTable implements Usages {
   /** Agents that never used a model have no row. */
   async list(agentIds: readonly string[]): Promise<UsageRow[]> {
     const rows = await this.#db.sql.selectFrom('usages').selectAll().where(this.#db.among('agent_id', agentIds)).execute()
-    return rows.map((row) => codec.decode(row))
+    return rows.map((row) => usageCodec.decode(row))
   }
 
   /** Adds to what is there; a cost that is null makes the sum null for good. */
   async add(row: UsageRow): Promise<void> {
     await this.#db.sql
       .insertInto('usages')
-      .values(codec.encode(row))
+      .values(usageCodec.encode(row))
       .onConflict((conflict) =>
         conflict.column('agent_id').doUpdateSet({
           model_calls: sql<number>`usages.model_calls + excluded.model_calls`,

@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync } from 'node:fs'
-import { Kysely, SqliteDialect, sql } from 'kysely'
+import { type CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
@@ -32,7 +32,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   if (readOnly) checkReadable(options)
   const reader = openNodeSqlite({ file: options.file, readOnly: true })
   const identity = identityOf(options.file)
-  const read = tablesOf(databaseOf(kyselyOver(reader)))
+  const read = tablesOf(databaseOf(kyselyOver(reader), new Map()))
   const wal = writer && new WriteAheadLog(writer, options)
   const group = writer && wal && groupOver(writer, wal, options)
   group?.onCommit(() => wal?.keepSmall())
@@ -85,18 +85,21 @@ function kyselyOver(database: NodeSqlite): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new SqliteDialect({ database }) })
 }
 
-function databaseOf(connection: Kysely<Schema>): Database {
+function databaseOf(connection: Kysely<Schema>, compiled: Map<string, CompiledQuery>): Database {
   return {
     sql: connection,
     among: (column, values) => sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(values)}))`,
+    listed: (values) => JSON.stringify(values),
+    compiled,
   }
 }
 
 function groupOver(writer: NodeSqlite, wal: WriteAheadLog, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
   const db = kyselyOver(writer)
+  const compiled = new Map<string, CompiledQuery>()
   return new GroupCommit({
     begin: () => db.startTransaction().execute(),
-    tables: (transaction) => tablesOf(databaseOf(transaction)),
+    tables: (transaction) => tablesOf(databaseOf(transaction, compiled)),
     isBusy,
     makeRoom() {
       const made = makeRoom?.() === true

@@ -1,0 +1,61 @@
+import type { Compilable, CompiledQuery, Kysely, QueryResult } from 'kysely'
+import type { Database, Schema } from './schema.ts'
+
+/**
+ * Runs a statement whose text depends on `name` alone: it is built and compiled at its first use, for the dialect at hand, and its
+ * text is used again from then on. `values` are its parameters, in the order of its text.
+ */
+export function execute<Row>(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable<Row>,
+): Promise<QueryResult<Row>> {
+  const known = db.compiled.get(name) as CompiledQuery<Row> | undefined
+  return db.sql.executeQuery(known ? { ...known, parameters: values } : compile(db, name, values, build))
+}
+
+export async function rowsOf<Row>(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable<Row>,
+): Promise<Row[]> {
+  return (await execute(db, name, values, build)).rows
+}
+
+export async function rowOf<Row>(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable<Row>,
+): Promise<Row | undefined> {
+  return (await execute(db, name, values, build)).rows[0]
+}
+
+/** Sets these columns of the row with this key; the text depends on which columns they are. */
+export async function update<Columns extends object>(
+  db: Database,
+  table: string,
+  columns: Columns | undefined,
+  key: string,
+  build: (sql: Kysely<Schema>, columns: Columns) => Compilable,
+): Promise<void> {
+  if (columns === undefined) return
+  const name = `update ${table} ${Object.keys(columns).join()}`
+  await execute(db, name, [...Object.values(columns), key], (sql) => build(sql, columns))
+}
+
+function compile<Row>(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable<Row>,
+): CompiledQuery<Row> {
+  const compiled = build(db.sql).compile()
+  const { parameters } = compiled
+  if (parameters.length !== values.length || parameters.some((one, at) => !Object.is(one, values[at])))
+    throw new Error(`the values of the statement '${name}' are not the parameters of its text: ${compiled.sql}`)
+  db.compiled.set(name, compiled)
+  return compiled
+}
