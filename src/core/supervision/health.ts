@@ -15,6 +15,8 @@ import { Slots } from './slots.ts'
 /** Looks that go on at once, over all agents: connections, and programs that are started. */
 const CONNECTIONS = 64
 const PROGRAMS = 8
+/** One that takes longer no longer counts: the probes of one user must not hold up those of all others. */
+const SLOW_MS = 2000
 /** A runner that lost its link is back within this, where it can. */
 const RELINK_MS = 15_000
 
@@ -39,11 +41,13 @@ type Purpose = keyof NonNullable<Policy['probes']>
 export class Health {
   readonly #options: HealthOptions
   readonly #watched = new Map<string, readonly ProbeLoop[]>()
-  readonly #connections = new Slots(CONNECTIONS)
-  readonly #programs = new Slots(PROGRAMS)
+  readonly #connections: Slots
+  readonly #programs: Slots
 
   constructor(options: HealthOptions) {
     this.#options = options
+    this.#connections = new Slots(CONNECTIONS, SLOW_MS, options.clock)
+    this.#programs = new Slots(PROGRAMS, SLOW_MS, options.clock)
   }
 
   begin(agent: AgentRow, run: Run): void {

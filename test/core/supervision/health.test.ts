@@ -332,11 +332,11 @@ describe('the loop', () => {
   })
 
   it('slots bound how many looks go on; waiting for one is not yet the time of a look', async () => {
-    const slots = new Slots(2)
+    const clock = new FakeClock()
+    const slots = new Slots(2, 60_000, clock)
     let open = 0
     let most = 0
     const ends: (() => void)[] = []
-    const clock = new FakeClock()
     const verdicts: boolean[] = []
     const look = async () => {
       most = Math.max(most, ++open)
