@@ -72,20 +72,21 @@ export async function takeUpRuns(options: TakeUpOptions): Promise<TakenUp> {
       left.push({ run: runId, pid: null, reason: reasonOf(error) })
     }
   }
-  const agents = await options.store.transaction(async (tables) => {
+  const { taken, refused } = await options.store.transaction(async (tables) => {
     const taken: TakenUp['agents'][number][] = []
+    const refused: TakenUp['left'][number][] = []
     for (const one of found.values()) {
       const { run, isOver, agent } = one
       const outcome = await enter(tables, one, options.clock.now())
       const pid = isOver ? null : run.pid
       const name = `${agent.owner}/${agent.name}`
       if (outcome !== 'refused') taken.push({ agent: name, pid, wasKnown: outcome === 'known' })
-      else if (!isOver) left.push({ run: run.handle.runId, pid, reason: `there is another agent ${name}` })
+      else if (!isOver) refused.push({ run: run.handle.runId, pid, reason: `there is another agent ${name}` })
     }
-    return taken
+    return { taken, refused }
   })
   const known = (await options.store.read.agents.list({})).map(({ id }) => id)
-  return { agents, left, known }
+  return { agents: taken, left: [...left, ...refused], known }
 }
 
 /** Undefined where the runtime finds nothing behind the handle. */
@@ -108,11 +109,13 @@ async function enter(tables: Tables, found: Found, at: number): Promise<'known' 
   const known = await tables.agents.get(agent.id)
   if (!known && !(await tables.agents.insert(agent))) return 'refused'
   const life = await tables.lives.get(agent.id)
-  if (life?.runId) await tables.runs.update(life.runId, { endedAt: at, exitReason: 'lost: another run of the agent was found' })
+  const last = life?.runId ? await tables.runs.get(life.runId) : undefined
+  if (last?.endedAt === null) await tables.runs.update(last.id, { endedAt: at, exitReason: 'lost: another run of the agent was found' })
   await tables.runs.insert(runRow(run, known ?? agent, Math.max(start, life?.start ?? 0)))
   // What became of a run that is over is for supervision to judge, so it is entered like one that lives.
   const lives = {
-    desired: 'running',
+    // One that was being deleted is deleted.
+    desired: known?.deleting ? 'stopped' : 'running',
     start: Math.max(start, life?.start ?? 0),
     state: 'RUNNING',
     reason: 'found by its run directory',
