@@ -72,7 +72,6 @@ export class ProcessRun implements Run {
     this.#exit.resolve(exit)
     ended()
     watch.remove(directory.runId, this.#look)
-    watch.forget(directory.runId)
     if (reapOnExit && !this.#stop) this.#reap()
   }
 

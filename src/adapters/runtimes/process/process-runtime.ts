@@ -14,6 +14,7 @@ import { RunWatch } from './exits.ts'
 import { checkId, handleOf, isSafeId, runIdOf } from './handle.ts'
 import { isAlive } from './identity.ts'
 import type { Kept } from './kept.ts'
+import { Later } from './later.ts'
 import { Launcher, LaunchRefused, startFailed } from './launch.ts'
 import { clearLogs } from './log-clearing.ts'
 import { logNames } from './log-files.ts'
@@ -49,6 +50,7 @@ class ProcessRuntime implements Runtime {
   readonly #watch: RunWatch
   readonly #runs: AgentRuns
   readonly #tree = new ProcessTree()
+  readonly #later: Later
   readonly #live = new Map<string, ProcessRun>()
   readonly #confinements = new Map<string, Confinement>()
   readonly #opening = new Map<string, Promise<Run>>()
@@ -63,6 +65,7 @@ class ProcessRuntime implements Runtime {
     this.#confiner = confiner
     this.#settings = settings
     this.#watch = new RunWatch(settings)
+    this.#later = new Later(settings.clock)
     this.#runs = new AgentRuns(settings)
     this.#launcher = new Launcher(settings, this.#watch)
     this.#pump = new LogPump(
@@ -156,6 +159,7 @@ class ProcessRuntime implements Runtime {
     this.#launcher.close()
     this.#pump.close()
     this.#watch.close()
+    this.#later.close()
     this.#confiner.close()
   }
 
@@ -221,7 +225,7 @@ class ProcessRuntime implements Runtime {
       logger: this.#settings.logger,
       reapOnExit: facts?.reapOnExit ?? false,
       ended: () => this.#ended(directory.runId, enclosure),
-      stopped: () => this.#confiner.release({}),
+      stopped: () => this.#later.do(() => this.#confiner.release({})),
       remove: () => this.#remove(directory, facts?.agentId, record),
     })
     if (!run.finished) {
@@ -233,8 +237,11 @@ class ProcessRuntime implements Runtime {
 
   #ended(runId: string, { kept }: Enclosure): void {
     this.#live.delete(runId)
-    this.#confiner.release(kept.groups)
     this.#confinements.delete(runId)
+    this.#later.do(() => {
+      this.#watch.forget(runId)
+      this.#confiner.release(kept.groups)
+    })
   }
 
   async #remove(directory: RunDirectory, agentId: string | undefined, record: PidRecord | null): Promise<void> {
