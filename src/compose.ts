@@ -7,6 +7,7 @@ import { createArchive } from './adapters/home/archive.ts'
 import type { Restored } from './adapters/home/archive-restore.ts'
 import { Ballast } from './adapters/home/ballast.ts'
 import { type Home, openHome } from './adapters/home/home.ts'
+import { collectWhenIdle } from './adapters/home/idle-heap.ts'
 import { type LogFile, openLogFile } from './adapters/home/log-file.ts'
 import { createSelf } from './adapters/home/self.ts'
 import { runsIn, tracesIn } from './adapters/home/traces.ts'
@@ -84,6 +85,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     }
     const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
     const core = keep(createCore({ ...adapters, ...settingsOf(config, home, ballast) }))
+    keep(collectWhenIdle(systemClock))
     return { core, clock: systemClock, logger, home, log, close: closeAll }
   } catch (error) {
     await closeAll()

@@ -46,7 +46,7 @@ export class ProcessRun implements Run {
     this.#context = context
     this.handle = handleOf(context.directory.runId)
     this.exited = this.#exit.promise
-    context.watch.add(context.directory.runId, this.#look)
+    context.watch.add(context.directory.runId, this.#look, this.pid)
     this.look()
   }
 

@@ -10,6 +10,8 @@ import { RunOutput } from './run-output.mjs'
 import { Status } from './status.mjs'
 
 const SWEEP_MS = 2000
+/** While pokes are seen, one sweep in so many looks at every run; the others only at those that have something left to do. */
+const FULL_SWEEP = 5
 const IDLE_MS = 10_000
 
 class Pump {
@@ -22,6 +24,11 @@ class Pump {
   /** Directories there that need no pump any more. */
   #over = new Set()
   #retired = false
+  /** Whether pokes are seen. */
+  #live = false
+  #sweeps = 0
+  /** Runs that poked and could not be taken yet. */
+  #due = new Set()
   #quietSince = performance.now()
   #agedAt = performance.now()
 
@@ -43,15 +50,19 @@ class Pump {
   /** Where that is not to be had, sweeps see to everything, a little later. */
   #watch() {
     try {
-      watch(this.#pokes, (_event, name) => this.#poked(name)).on('error', () => {})
+      watch(this.#pokes, (_event, name) => this.#poked(name)).on('error', () => {
+        this.#live = false
+      })
+      this.#live = true
     } catch {}
   }
 
   #poked(name) {
-    if (name === null) this.#scan()
+    if (name === null) this.#sweep(true)
     else if (!name.startsWith('.')) {
       // Its id may have been given anew.
       this.#over.delete(name)
+      this.#due.add(name)
       this.#look(name)
     }
     if (!existsSync(this.#pokes)) this.#homeless()
@@ -61,6 +72,7 @@ class Pump {
     const run = this.#runs.get(runId)
     if (run) run.look()
     else if (!this.#retired && !this.#over.has(runId)) this.#take(runId)
+    if (this.#retired || this.#runs.has(runId) || this.#over.has(runId)) this.#due.delete(runId)
   }
 
   #take(runId) {
@@ -87,20 +99,22 @@ class Pump {
       return
     }
     for (const runId of this.#over) if (!names.has(runId)) this.#over.delete(runId)
-    for (const runId of names) this.#look(runId)
+    for (const runId of this.#due) if (!names.has(runId)) this.#due.delete(runId)
+    for (const runId of names) if (!this.#runs.has(runId)) this.#look(runId)
   }
 
-  #sweep() {
+  #sweep(full = !this.#live || this.#runs.size === 0 || this.#sweeps++ % FULL_SWEEP === 0) {
     if (!existsSync(this.#pokes)) this.#homeless()
     this.#status.write()
     if (!this.#retired) {
       if (!this.#lock.isOurs()) return this.#retire()
-      this.#scan()
+      if (full) this.#scan()
+      else for (const runId of this.#due) this.#look(runId)
       if (this.#runs.size === 0 && performance.now() - this.#quietSince > IDLE_MS) return this.#retire()
     }
     const aged = performance.now() - this.#agedAt > Math.min(60_000, this.#bounds.maxAgeMs / 20)
     if (aged) this.#agedAt = performance.now()
-    for (const run of this.#runs.values()) run.sweep(aged)
+    for (const run of this.#runs.values()) run.sweep(full, aged)
   }
 
   /** Reads on only where nobody else could: runs whose wrapper is gone while somebody holds their output. */

@@ -19,6 +19,8 @@ export class RunOutput {
   #open = 0
   #released = false
   #held = false
+  /** What it has to do could not be done yet. */
+  #due = false
   /** Another pump reads on. */
   #left = false
   #sockets = []
@@ -55,11 +57,14 @@ export class RunOutput {
   look() {
     if (!this.#held) this.#hold()
     if (existsSync(this.#file('clear'))) setImmediate(() => this.#clear())
-    if (!this.#released && /^\d+ *\n/.test(read(this.#file('exit')))) this.#released = this.dismiss()
+    const over = !this.#released && /^\d+ *\n/.test(read(this.#file('exit')))
+    if (over) this.#released = this.dismiss()
+    this.#due = !this.#held || (over && !this.#released)
   }
 
-  sweep(aged) {
-    this.look()
+  /** `full`: looks without a reason, too. */
+  sweep(full, aged) {
+    if (full || this.#due) this.look()
     for (const log of this.#logs) log.sweep(aged)
   }
 
