@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RegentError, systemCode } from '../../kernel/errors.ts'
+import { isObject, tryParse } from '../../kernel/json.ts'
 import { isArchivable } from './archive-manifest.ts'
 
 /** One file of a backup: its path there, and its content or where that is. */
@@ -18,7 +19,7 @@ const PIECE = 256 * 1024
 const JOURNAL = /^agents\/[^/]+\/journal\.jsonl$/
 /** What is of no use to another process: locks, drafts, ways to reach a server. */
 const passing = /\.(lock|new|part|sock)$|^link\.json$/
-const printed = /^(output|stdout|stderr)\b/
+const printed = /^(output|error)\./
 
 /** The agents' secrets, by their paths in a backup. */
 export async function secretsOf(dir: string): Promise<Map<string, Buffer>> {
@@ -50,21 +51,32 @@ export async function filesOfAgents(dir: string, logs: boolean): Promise<Source[
     for (const path of await filesUnder(folder)) {
       if (path.startsWith('runs/') ? logs : !passing.test(path)) found.push({ path: `agents/${agent}/${path}`, from: join(folder, path) })
     }
-    if (logs) found.push(...(await printedByRuns(dir, agent)))
   }
+  if (logs) found.push(...(await printedByRuns(dir)))
   return found.filter(({ path }) => isArchivable(path))
 }
 
-/** A run that is not over has its output in its run directory; in a backup it is where it would be afterwards. */
-async function printedByRuns(dir: string, agent: string): Promise<Source[]> {
+/** A run that was not removed has its output in its run directory; in a backup it is where it would be afterwards. */
+async function printedByRuns(dir: string): Promise<Source[]> {
   const found: Source[] = []
-  for (const place of await namesIn(join(dir, 'agents', agent, 'runs'))) {
-    const run = join(dir, 'runs', place.slice(place.indexOf('-') + 1))
-    for (const name of await namesIn(run)) {
-      if (printed.test(name)) found.push({ path: `agents/${agent}/runs/${place}/${name}`, from: join(run, name) })
+  for (const run of await namesIn(join(dir, 'runs'))) {
+    const folder = join(dir, 'runs', run)
+    const place = await placeOf(dir, run)
+    for (const name of place === undefined ? [] : await namesIn(folder)) {
+      if (printed.test(name)) found.push({ path: `${place}/${name}`, from: join(folder, name) })
     }
   }
   return found
+}
+
+/** A run that an older version started has no number, but has its place already. */
+async function placeOf(dir: string, run: string): Promise<string | undefined> {
+  const facts = tryParse((await readFile(join(dir, 'runs', run, 'run.json'), 'utf8').catch(unless('ENOENT', 'ENOTDIR'))) ?? '')
+  if (!isObject(facts) || typeof facts.agentId !== 'string') return undefined
+  const folder = `agents/${facts.agentId}/runs`
+  if (typeof facts.number === 'number') return `${folder}/${String(facts.number).padStart(8, '0')}-${run}`
+  const made = (await namesIn(join(dir, folder))).find((name) => /^\d+-/.test(name) && name.endsWith(`-${run}`))
+  return made === undefined ? undefined : `${folder}/${made}`
 }
 
 /** The regular files below a folder, as paths from there. */

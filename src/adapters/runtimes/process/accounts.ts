@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { Check } from '../../../contract/system.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
@@ -31,6 +31,7 @@ export class Accounts {
   readonly #setpriv = programIn('setpriv')
   /** Why `auto` runs agents as root here; told once for each reason. */
   #refusals = new Set<string>()
+  #known: { readonly text: string; readonly accounts: readonly Account[] } = { text: '', accounts: [] }
 
   constructor(options: AccountOptions) {
     this.#options = options
@@ -85,13 +86,30 @@ export class Accounts {
     return this.#all().find((account) => account.name === name)
   }
 
-  #all(): Account[] {
-    const text = (this.#options.passwd ?? (() => readFileSync('/etc/passwd', 'utf8')))()
-    return text.split('\n').flatMap((line) => {
-      const [name = '', , uid, gid] = line.split(':')
-      return uid === undefined || gid === undefined ? [] : [{ name, uid: Number(uid), gid: Number(gid) }]
-    })
+  #all(): readonly Account[] {
+    const text = (this.#options.passwd ?? passwdFile)()
+    if (text === this.#known.text) return this.#known.accounts
+    this.#known = { text, accounts: accountsIn(text) }
+    return this.#known.accounts
   }
+}
+
+/** Read again when it was changed, which every tool does by a new file. */
+function passwdFile(): string {
+  const { mtimeMs, ino, size } = statSync(PASSWD)
+  const version = `${mtimeMs} ${ino} ${size}`
+  if (passwd.version !== version) passwd = { version, text: readFileSync(PASSWD, 'utf8') }
+  return passwd.text
+}
+
+const PASSWD = '/etc/passwd'
+let passwd = { version: '', text: '' }
+
+function accountsIn(text: string): Account[] {
+  return text.split('\n').flatMap((line) => {
+    const [name = '', , uid, gid] = line.split(':')
+    return uid === undefined || gid === undefined ? [] : [{ name, uid: Number(uid), gid: Number(gid) }]
+  })
 }
 
 const remedy = (name: string): string =>

@@ -8,6 +8,9 @@ import type { ProcessStat } from './proc.ts'
 /** The file whose writer joins the group when it writes `0`. */
 export const entrance = (group: Cgroup): string => join(group.dir, 'cgroup.procs')
 
+/** The same for a writer of one thread that writes `0`: version 1 takes no lock of all processes for it. */
+export const ownEntrance = (group: Cgroup): string => (group.version === 1 ? join(group.dir, 'tasks') : entrance(group))
+
 /** Live processes in the group and in those that were made inside it. Empty when the group is gone. */
 export function processesIn(group: Cgroup): ProcessStat[] {
   return pidsIn(group.dir).flatMap((pid) => {

@@ -1,9 +1,12 @@
 import type { RunSpec } from '../../../ports/runtime.ts'
 import { type Kept, plainLevel } from './kept.ts'
 import { programIn } from './programs.ts'
+import type { Setting } from './run-groups.ts'
 
 /** What stands around one run beside its own command. */
 export interface Confinement {
+  /** What the wrapper writes first, so that the groups hold to it. */
+  readonly settings: readonly Setting[]
   /** Files that the agent's own process writes `0` into before it becomes the agent: it joins their cgroups. */
   readonly enter: readonly string[]
   /** Programs with their arguments that become one another, and at last the agent: `setsid --`, `setpriv … --`. */
@@ -21,6 +24,7 @@ export interface Confinement {
 export type Confine = (spec: RunSpec) => Confinement
 
 export const ownSession: Confine = (spec) => ({
+  settings: [],
   enter: [],
   before: sessionBefore(),
   environment: 'first',

@@ -13,7 +13,7 @@ import { type Confinement, sessionBefore } from './confinement.ts'
 import { levels, type RunGroups, type WantedLevel } from './kept.ts'
 import { type Choice, chooseLevel } from './level-choice.ts'
 import { onLinux } from './proc.ts'
-import { entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, thisMachine } from './run-groups.ts'
+import { entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, settingsFor, thisMachine } from './run-groups.ts'
 
 export interface ConfinerOptions {
   /** The run directories; the groups of this home are named after them. */
@@ -75,6 +75,7 @@ export class Confiner {
     const inside = level === 'B'
     const homeless = spec.env.HOME === undefined || spec.env.HOME === homedir()
     return {
+      settings: settingsFor(groups, spec.limits),
       enter: entrancesOf(groups),
       before: [...sessionBefore(), ...(inside ? namespace : []), ...(account ? this.#accounts.before(account) : [])],
       environment: inside || account ? 'after' : 'first',
@@ -113,13 +114,13 @@ export class Confiner {
     return [levelCheck(this.#choice), limitsCheck(this.#choice), this.#accounts.check()]
   }
 
-  #makeGroups({ runId, limits }: RunSpec): RunGroups {
+  #makeGroups({ runId }: RunSpec): RunGroups {
     try {
       const { all, ...rest } = this.#choice.places
-      return makeGroups(this.#choice.level === 'A' && all ? { all, ...rest } : rest, runId, limits)
+      return makeGroups(this.#choice.level === 'A' && all ? { all, ...rest } : rest, runId)
     } catch (error) {
       throw new RegentError('START_FAILED', `the cgroup of the run cannot be made: ${reasonOf(error)}`, {
-        hint: 'Look at the limits of the agent; REGENT_STOP_LEVEL=C does without cgroups for its end.',
+        hint: 'Look at `regent doctor`: may Regent make cgroups? REGENT_STOP_LEVEL=C does without them for the end of a run.',
         cause: error,
       })
     }

@@ -4,6 +4,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import type { RunSpec } from '../../../ports/runtime.ts'
 import type { Confinement } from './confinement.ts'
 import { bootId } from './identity.ts'
+import type { Setting } from './run-groups.ts'
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/
 /** Names that one shell or another gives a meaning of its own, or refuses to set. */
@@ -19,7 +20,7 @@ export interface Handover {
 }
 
 /** Around the agent's own command. */
-export interface Surroundings extends Pick<Confinement, 'enter' | 'before' | 'environment' | 'env'> {
+export interface Surroundings extends Pick<Confinement, 'settings' | 'enter' | 'before' | 'environment' | 'env'> {
   readonly run: string
   readonly poke: string
   /** The shell that reads the environment where that is to be set after the programs before the agent. */
@@ -52,7 +53,7 @@ export function handoverOf(spec: RunSpec, around: Surroundings): Handover {
   }
 }
 
-function setupOf(spec: RunSpec, { run, poke, enter }: Surroundings, handover: string, argv: readonly string[]): string {
+function setupOf(spec: RunSpec, { run, poke, settings, enter }: Surroundings, handover: string, argv: readonly string[]): string {
   const values = {
     run,
     poke,
@@ -65,12 +66,19 @@ function setupOf(spec: RunSpec, { run, poke, enter }: Surroundings, handover: st
   return [
     '[ "$part" = environment ] || {',
     ...Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}`),
+    `limit() { ${settings.map(settingText).join('')}:; }`,
     `enter() { ${enter.map((file) => `echo 0 > ${quoted(file)} && `).join('')}:; }`,
     `set -- ${argv.map(quoted).join(' ')}`,
     'return 0',
     '}\n',
   ].join('\n')
 }
+
+/** What a wrapper exits with that could not set a limit. */
+export const limitCodes = { memory_bytes: 117, cpus: 118, pids: 119 } as const
+
+const settingText = ({ limit, file, value, optional }: Setting): string =>
+  `echo ${quoted(value)} > ${quoted(file)} || ${optional ? ':' : `exit ${limitCodes[limit]}`}; `
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 

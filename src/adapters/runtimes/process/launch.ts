@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
 import type { RunSpec } from '../../../ports/runtime.ts'
 import type { Confinement } from './confinement.ts'
-import { type Handover, handoverOf } from './environment.ts'
+import { type Handover, handoverOf, limitCodes } from './environment.ts'
 import type { RunWatch } from './exits.ts'
 import { type Settings, WRAPPER_PATH } from './options.ts'
 import { onLinux } from './proc.ts'
@@ -196,6 +196,13 @@ function recordIn(directory: RunDirectory): PidRecord | undefined {
 function refusal(code: number, claimed: boolean): LaunchRefused {
   if (code === codes.noSpace || code === codes.noDirectory)
     return new LaunchRefused('the run could not be put on record', 'Is there space on the disk of the run directories?', claimed)
+  const limit = Object.entries(limitCodes).find(([, own]) => own === code)?.[0]
+  if (limit !== undefined)
+    return new LaunchRefused(
+      `the limit ${limit} of the run cannot be set`,
+      `Does this machine have as much as limits.${limit} says? Choose another value.`,
+      claimed,
+    )
   if (code === codes.notConfined)
     return new LaunchRefused(
       'its process could not enter the cgroup of the run',

@@ -7,7 +7,7 @@ import { WRAPPER_PATH } from './options.ts'
 import { inPidNamespace } from './pid-namespace.ts'
 import { onLinux } from './proc.ts'
 import { programIn } from './programs.ts'
-import { entrancesOf, type GroupPlaces, makeGroups, removeGroups } from './run-groups.ts'
+import { entrancesOf, type GroupPlaces, makeGroups, removeGroups, set, settingsFor } from './run-groups.ts'
 
 /** What this machine lets Regent do around its runs, found by trying it. */
 export interface Choice {
@@ -58,7 +58,8 @@ async function tryGroups(shell: string, places: { [Part in GroupPart]?: RunGroup
 async function tryGroup(shell: string, places: RunGroups, end: boolean): Promise<string | undefined> {
   let groups: RunGroups = {}
   try {
-    groups = makeGroups(places, `.try-${process.pid}`, { memory_bytes: 2 ** 30, cpus: 1, pids: 64 })
+    groups = makeGroups(places, `.try-${process.pid}`)
+    set(settingsFor(groups, { memory_bytes: 2 ** 30, cpus: 1, pids: 64 }))
     const script = 'for file; do echo 0 > "$file" || exit 1; done; echo in; read -r _'
     const child = spawn(shell, ['-c', script, 'sh', ...entrancesOf(groups)], {
       env: { PATH: WRAPPER_PATH },

@@ -1,21 +1,23 @@
 import { type FSWatcher, watch } from 'node:fs'
 import type { Clock } from '../../../kernel/clock.ts'
 
-/** How often to look where the directories cannot be watched. */
+/** How often to look where the directory cannot be watched. */
 const BLIND_MS = 500
 
-/** Wakes a reader when something changed in the directories it looks at. */
+/** Wakes a reader when its agent has another run, or something changed in the directory of the one it reads. */
 export class Changes {
   readonly #clock: Clock
   readonly #signal: AbortSignal
-  readonly #watchers: (FSWatcher | undefined)[] = []
+  readonly #unlisten: () => void
+  #watched = true
+  #watcher: FSWatcher | undefined
   #changed = false
   #wake = () => {}
 
-  constructor(dir: string, clock: Clock, signal: AbortSignal) {
+  constructor(listen: (listener: () => void) => () => void, clock: Clock, signal: AbortSignal) {
     this.#clock = clock
     this.#signal = signal
-    this.#watchers.push(this.#watch(dir))
+    this.#unlisten = listen(this.#note)
     signal.addEventListener('abort', this.#note)
   }
 
@@ -24,14 +26,15 @@ export class Changes {
   }
 
   /** Looks at this directory instead of the one named before. */
-  also(dir: string): void {
-    this.#watchers[1]?.close()
-    this.#watchers[1] = this.#watch(dir)
+  lookAt(dir: string): void {
+    this.#watcher?.close()
+    this.#watcher = this.#watch(dir)
+    this.#watched = this.#watcher !== undefined
   }
 
   /** Returns when something happened since the last call, or after `withinMs`. */
   async next(withinMs?: number): Promise<void> {
-    const blind = this.#watchers.includes(undefined) ? BLIND_MS : undefined
+    const blind = this.#watched ? undefined : BLIND_MS
     const limit = Math.min(withinMs ?? Number.POSITIVE_INFINITY, blind ?? Number.POSITIVE_INFINITY)
     if (!this.#changed && !this.aborted) {
       await new Promise<void>((resolve) => {
@@ -47,7 +50,8 @@ export class Changes {
 
   close(): void {
     this.#signal.removeEventListener('abort', this.#note)
-    for (const watcher of this.#watchers) watcher?.close()
+    this.#unlisten()
+    this.#watcher?.close()
   }
 
   readonly #note = (): void => {

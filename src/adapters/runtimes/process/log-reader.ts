@@ -20,7 +20,7 @@ export async function* readLogs(
   const all = runs.of(agentId)
   let run = query.tail === undefined ? all[0] : all.at(-1)
   if (!run) return
-  const changes = query.follow ? new Changes(runs.dirOf(agentId), clock, signal) : undefined
+  const changes = query.follow ? new Changes((listener) => runs.listen(agentId, listener), clock, signal) : undefined
   let reader = readerOf(run)
   try {
     if (query.tail !== undefined) for (const line of await tailOf(runs, all, reader, readerOf, query)) if (!signal.aborted) yield line
@@ -39,7 +39,9 @@ export async function* readLogs(
   }
 }
 
-const after = (runs: AgentRuns, agentId: string, run: AgentRun) => runs.of(agentId).find(({ number }) => number > run.number)
+/** A start that came to nothing leaves its number to the next run. */
+const after = (runs: AgentRuns, agentId: string, { runId, number }: AgentRun) =>
+  runs.of(agentId).find((run) => run.number >= number && run.runId !== runId)
 
 /** The last lines of all runs; `newest` reads on behind them. */
 async function tailOf(
@@ -100,7 +102,7 @@ class Follow {
     this.#run = run
     this.#changes = changes
     this.#clock = clock
-    changes?.also(runs.logDir(run))
+    changes?.lookAt(runs.logDir(run))
   }
 
   ended(): boolean {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Check } from '../../../contract/system.ts'
@@ -57,7 +57,7 @@ class ProcessRuntime implements Runtime {
   readonly #closed = new AbortController()
   readonly #launcher: Launcher
   readonly #pump: LogPump
-  readonly #turns = new Turns(STARTS_AT_ONCE)
+  readonly #turns: Turns
   #onPart: PartListener = () => {}
 
   constructor(settings: Settings, confiner: Confiner) {
@@ -67,6 +67,7 @@ class ProcessRuntime implements Runtime {
     this.#watch = new RunWatch(settings)
     this.#later = new Later(settings.clock)
     this.#runs = new AgentRuns(settings)
+    this.#turns = new Turns(STARTS_AT_ONCE, () => settings.clock.elapsed())
     this.#launcher = new Launcher(settings, this.#watch)
     this.#pump = new LogPump(
       settings,
@@ -151,7 +152,7 @@ class ProcessRuntime implements Runtime {
       await outputHandedOver(this.#settings.clock, directory, directory.pid() ?? null)
       directory.remove()
     }
-    rmSync(this.#runs.dirOf(agentId), { recursive: true, force: true })
+    this.#runs.forget(agentId)
   }
 
   async close(): Promise<void> {
@@ -191,12 +192,10 @@ class ProcessRuntime implements Runtime {
 
   /** Null when another wrapper, left by a Regent before this one, was faster. */
   async #spawn(directory: RunDirectory, spec: RunSpec): Promise<PidRecord | null> {
-    let place: string | undefined
     let confinement: Confinement | undefined
     try {
       confinement = this.#settings.confine(spec)
-      directory.prepare(factsOf(spec, confinement.kept))
-      place = this.#runs.add(spec.agentId, spec.runId)
+      directory.prepare({ ...factsOf(spec, confinement.kept), number: this.#runs.add(spec.agentId, spec.runId) })
       const { account } = confinement.kept
       if (spec.link) directory.offerLink(spec.link, account)
       if (spec.link && account) this.#confiner.admit(account, directory.file('link.json'))
@@ -206,12 +205,13 @@ class ProcessRuntime implements Runtime {
     } catch (error) {
       if (!directory.discard(error instanceof LaunchRefused && error.refused)) return null
       confinement?.release()
-      if (place !== undefined) this.#runs.drop(place)
+      this.#runs.drop(spec.agentId, spec.runId)
       throw startFailed(error)
     }
   }
 
   async #adopt(directory: RunDirectory, facts = directory.facts(), known: PidRecord | null = null): Promise<ProcessRun> {
+    if (facts) this.#runs.note(directory.runId, facts)
     const record = known ?? (await awaitPid(this.#settings, this.#watch, this.#tree, directory))
     const kept = this.#confinements.get(directory.runId)?.kept ?? facts?.kept
     const enclosure = new Enclosure({ runId: directory.runId, record, kept, tree: this.#tree, logger: this.#settings.logger })

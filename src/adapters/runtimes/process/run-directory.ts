@@ -12,6 +12,8 @@ export type { PidRecord } from './kept.ts'
 /** What must be known of a run beside its records; written before it is claimed. */
 export interface RunFacts {
   readonly agentId: string
+  /** Its place in the order of its agent's runs; missing in what older versions left, which made that place at once. */
+  readonly number?: number | undefined
   readonly label: string
   readonly reapOnExit: boolean
   /** The agent's own record, for `regent recover`. */
@@ -42,8 +44,17 @@ export class RunDirectory {
   }
 
   prepare(facts: RunFacts): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 })
+    this.#make()
     writeFileSync(this.file('run.json'), JSON.stringify(facts), { mode: 0o600 })
+  }
+
+  /** Without a look at the folders above, which are there but for a mishap. */
+  #make(): void {
+    try {
+      mkdirSync(this.path, { mode: 0o700 })
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') mkdirSync(this.path, { recursive: true, mode: 0o700 })
+    }
   }
 
   facts(): RunFacts | undefined {
@@ -51,6 +62,7 @@ export class RunDirectory {
     if (!isObject(value) || typeof value.agentId !== 'string') return undefined
     return {
       agentId: value.agentId,
+      number: typeof value.number === 'number' ? value.number : undefined,
       label: String(value.label ?? ''),
       reapOnExit: value.reapOnExit === true,
       record: isObject(value.record) ? (value.record as JsonObject) : {},
@@ -127,7 +139,7 @@ export class RunDirectory {
 
   /** All that is known of a finished run but how it ended and what it printed. */
   forgetRecords(): void {
-    for (const name of ['run.json', 'link.json', 'pid', 'lost', 'oom', 'out', 'err', 'go']) rmSync(this.file(name), { force: true })
+    for (const name of ['link.json', 'pid', 'lost', 'oom', 'out', 'err', 'go', 'run.json']) rmSync(this.file(name), { force: true })
   }
 
   /** Nobody can print to it any more and all of its output is in the log. */

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Limits } from '../../../contract/agents.ts'
 import { reasonOf, systemCode } from '../../../kernel/errors.ts'
-import { entrance, read, removeCgroup, write } from './cgroup.ts'
+import { ownEntrance, read, removeCgroup, write } from './cgroup.ts'
 import { type CgroupMount, cgroupMounts } from './cgroup-mounts.ts'
 import { type Cgroup, type GroupPart, groupParts, type RunGroups } from './kept.ts'
 
@@ -54,18 +54,16 @@ export function openPlaces(name: string, source: GroupSource, by: 'any' | 'freez
   return { places, missing }
 }
 
-/** Makes the groups of one run and sets its limits. All of it or nothing: throws what the kernel said. */
-export function makeGroups(places: RunGroups, runId: string, limits: Limits): RunGroups {
+/** Makes the groups of one run. All of them or none: throws what the kernel said. */
+export function makeGroups(places: RunGroups, runId: string): RunGroups {
   const made: { [Part in GroupPart]?: Cgroup } = {}
   try {
     for (const part of groupParts) {
       const place = places[part]
       if (!place) continue
       made[part] = { version: place.version, dir: join(place.dir, runId) }
-      if (!existsSync(place.dir)) makeFolder(place.dir)
-      makeFolder(made[part].dir)
+      makeFolderIn(place.dir, made[part].dir)
     }
-    setLimits(made, limits)
     return made
   } catch (error) {
     removeGroups(made)
@@ -78,40 +76,48 @@ export function foldersIn(groups: RunGroups): Cgroup[] {
   return [...new Map(Object.values(groups).map((group) => [group.dir, group])).values()]
 }
 
-export const entrancesOf = (groups: RunGroups): string[] => foldersIn(groups).map(entrance)
+export const entrancesOf = (groups: RunGroups): string[] => foldersIn(groups).map(ownEntrance)
 
 /** False while processes are left in one of them. */
 export const removeGroups = (groups: RunGroups): boolean => foldersIn(groups).reduce((all, group) => removeCgroup(group) && all, true)
 
 const PERIOD_US = 100_000
 
-/** Throws when a limit that this machine has cannot be set. */
-function setLimits(groups: RunGroups, { memory_bytes, cpus, pids }: Limits): void {
-  if (memory_bytes !== undefined && groups.memory) setMemory(groups.memory, memory_bytes)
+/** A value that the kernel holds a group to once it is written to `file`. */
+export interface Setting {
+  readonly limit: 'memory_bytes' | 'cpus' | 'pids'
+  readonly file: string
+  readonly value: string
+  /** The kernel need not have it. */
+  readonly optional?: true
+}
+
+/** What sets those limits that this machine has, in this order. */
+export function settingsFor(groups: RunGroups, { memory_bytes, cpus, pids }: Limits): Setting[] {
+  const settings: Setting[] = []
+  if (memory_bytes !== undefined && groups.memory) settings.push(...memorySettings(groups.memory, memory_bytes))
   if (cpus !== undefined && groups.cpu) {
     const quota = Math.max(1000, Math.round(cpus * PERIOD_US))
-    if (groups.cpu.version === 2) must(groups.cpu, 'cpu.max', `${quota} ${PERIOD_US}`)
-    else {
-      must(groups.cpu, 'cpu.cfs_period_us', String(PERIOD_US))
-      must(groups.cpu, 'cpu.cfs_quota_us', String(quota))
-    }
+    // Version 1 has this period from the start.
+    if (groups.cpu.version === 1) settings.push({ limit: 'cpus', file: join(groups.cpu.dir, 'cpu.cfs_quota_us'), value: `${quota}` })
+    else settings.push({ limit: 'cpus', file: join(groups.cpu.dir, 'cpu.max'), value: `${quota} ${PERIOD_US}` })
   }
-  if (pids !== undefined && groups.pids) must(groups.pids, 'pids.max', String(pids))
+  if (pids !== undefined && groups.pids) settings.push({ limit: 'pids', file: join(groups.pids.dir, 'pids.max'), value: `${pids}` })
+  return settings
 }
 
 /** Swap does not make the limit wider, where the kernel counts it. */
-function setMemory(group: Cgroup, bytes: number): void {
-  if (group.version === 2) {
-    must(group, 'memory.max', String(bytes))
-    write(join(group.dir, 'memory.swap.max'), '0')
-    return
-  }
-  must(group, 'memory.limit_in_bytes', String(bytes))
-  write(join(group.dir, 'memory.memsw.limit_in_bytes'), String(bytes))
+function memorySettings({ version, dir }: Cgroup, bytes: number): Setting[] {
+  const [memory, swap] = version === 2 ? ['memory.max', 'memory.swap.max'] : ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
+  return [
+    { limit: 'memory_bytes', file: join(dir, memory), value: `${bytes}` },
+    { limit: 'memory_bytes', file: join(dir, swap), value: version === 2 ? '0' : `${bytes}`, optional: true },
+  ]
 }
 
-function must(group: Cgroup, file: string, value: string): void {
-  if (!write(join(group.dir, file), value)) throw new Error(`${join(group.dir, file)} is not there`)
+/** Throws when one cannot be set. */
+export function set(settings: readonly Setting[]): void {
+  for (const { file, value, optional } of settings) if (!write(file, value) && !optional) throw new Error(`${file} is not there`)
 }
 
 function openUnified(mount: CgroupMount, name: string, root: boolean): Cgroup {
@@ -140,6 +146,16 @@ function openFolder(above: string, name: string, version: 1 | 2): Cgroup {
   const dir = join(above, name)
   makeFolder(dir)
   return { version, dir }
+}
+
+function makeFolderIn(above: string, dir: string): void {
+  try {
+    makeFolder(dir)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+    makeFolder(above)
+    makeFolder(dir)
+  }
 }
 
 /** Unless it is there. Node's own `recursive` never returns where a folder takes none. */

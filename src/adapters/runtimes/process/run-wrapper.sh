@@ -2,9 +2,10 @@
 # Builtins only, apart from what the handover puts in front of the agent; written for dash, busybox sh and bash. Read in by
 # spawner.sh, which forks it, or by a shell of its own:  wrapper ID SETUP [HANDOVER]
 #
-# SETUP is shell text that sets run, poke, boot, cwd, files, reap, handover, `enter` and the arguments. HANDOVER, SETUP itself where it is
+# SETUP is shell text that sets run, poke, boot, cwd, files, reap, handover, `limit`, `enter` and the arguments. HANDOVER, SETUP itself where it is
 # left out, is then fd 3: it sets the agent's environment here (handover=text), or is read by the command itself (file).
-# Exit codes before the agent exists, told as `ID CODE [claimed]` on fd 1: 120 no handover, 121 not confined, 122 no space, 123 no
+# Exit codes before the agent exists, told as `ID CODE [claimed]` on fd 1: 117 to 119 a limit that cannot be
+# set (as environment.ts has them), 120 no handover, 121 not confined, 122 no space, 123 no
 # directory, 124 claimed by another wrapper, 2 no process.
 #
 # Records are single lines of fixed length, written in place over blanks that were allocated with the claim, so that a
@@ -36,6 +37,8 @@ wrapper() {
   claimed=claimed
   set +C
   printf '%63s\n' '' 1<> exit && printf '%127s\n' '' 1<> pid || exit 122
+
+  limit 2> /dev/null
 
   # A real pipe without an external command: the shell keeps a here-document in one, and Linux opens its other end by name.
   exec 4<< END 6<< END 8<< END

@@ -19,6 +19,8 @@ export type Setback =
 export class Spawner {
   readonly #settings: Settings
   readonly #asked = new Map<string, (setback: Setback) => void>()
+  /** Lines of this turn: the shell is woken once for all of them. */
+  #lines = new Map<string, number>()
   #child: ChildProcess | undefined
 
   constructor(settings: Settings) {
@@ -32,7 +34,8 @@ export class Spawner {
       this.#child ??= this.#begin()
       // Who waits for a start lives until it is there.
       this.#child.ref()
-      this.#child.stdin?.write(`${runId} ${descriptor}\n`)
+      if (this.#lines.size === 0) process.nextTick(() => this.#write())
+      this.#lines.set(runId, descriptor)
     } catch (error) {
       this.#tell(runId, { kind: 'lost', error: error as Error })
     }
@@ -42,6 +45,13 @@ export class Spawner {
   settle(runId: string): void {
     this.#asked.delete(runId)
     if (this.#asked.size === 0) this.#child?.unref()
+  }
+
+  /** Before anything that has happened meanwhile is heard of. */
+  #write(): void {
+    const lines = [...this.#lines].filter(([runId]) => this.#asked.has(runId))
+    this.#lines.clear()
+    if (lines.length > 0) this.#child?.stdin?.write(lines.map(([runId, descriptor]) => `${runId} ${descriptor}\n`).join(''))
   }
 
   close(): void {

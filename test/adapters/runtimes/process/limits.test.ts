@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ProcessRuntimeOptions } from '../../../../src/adapters/runtimes/process/options.ts'
 import { exitWords } from '../../../../src/core/supervision/restart.ts'
@@ -95,7 +97,7 @@ describe('the other limits', () => {
     const runtime = await enforcing('cpus')
     if (!runtime) return
     const files =
-      'cat $(find /sys/fs/cgroup -maxdepth 4 -path "*regent-*" -path "*$REGENT_RUN_ID*" \\( -name cpu.cfs_quota_us -o -name cpu.max \\))'
+      'cat $(find /sys/fs/cgroup -maxdepth 4 -path "*regent-*" -path "*$REGENT_RUN_ID*" \\( -name cpu.cfs_quota_us -o -name cpu.max \\) 2> /dev/null)'
     const spec = specOf(['sh', '-c', files], { limits: { cpus: 0.25 } })
     await (await runtime.start(spec)).exited
     expect((await linesOf(runtime, spec.agentId)).join(' ')).toMatch(/^25000( 100000)?$/)
@@ -106,6 +108,25 @@ describe('the other limits', () => {
     const spec = specOf(['sh', '-c', 'ulimit -n'])
     await (await runtime.start(spec)).exited
     expect(await linesOf(runtime, spec.agentId)).toEqual(['77'])
+  })
+
+  it.each([
+    ['pids', 10 ** 9],
+    ['cpus', 10 ** 12],
+  ] as const)('refuse a start where the kernel does not take %s, name it, and leave nothing of it', async (limit, value) => {
+    const home = runtimeHome()
+    const runtime = await openRuntime(home)
+    if (!runtime.can.limits[limit]) return
+    const spec = specOf(['true'], { limits: { [limit]: value } })
+    await expect(runtime.start(spec)).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining(`the limit ${limit} `),
+      hint: expect.stringContaining(`limits.${limit}`),
+    })
+    expect(existsSync(join(home, 'runs', spec.runId))).toBe(false)
+    expect(runtime.logFile(spec.agentId)).toBeNull()
+    // Groups of others go meanwhile, which find minds.
+    expect(spawnSync('find', ['/sys/fs/cgroup', '-maxdepth', '5', '-name', spec.runId], { encoding: 'utf8' }).stdout).toBe('')
   })
 
   it('are told as they are [I3-LIM-01]', async () => {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { LogLine } from '../../../../src/ports/runtime.ts'
+import type { LogLine, Runtime } from '../../../../src/ports/runtime.ts'
 import { startManager } from '../../../helpers/manager.ts'
 import { agentSpec, followed, linesOf, lives, openRuntime, runtimeHome, specOf } from '../../../helpers/process-runtime.ts'
 import { until } from '../../../helpers/until.ts'
@@ -242,8 +242,9 @@ describe('the log of a run (P5)', () => {
 })
 
 describe('the logs of an agent', () => {
-  const runOnce = async (home: string, agentId: string, text: string) => {
-    const runtime = await openRuntime(home, { logs: { maxBytes: 256 * KIB, keep: 3 } })
+  const open = (home: string) => openRuntime(home, { logs: { maxBytes: 256 * KIB, keep: 3 } })
+  const runOnce = async (home: string, agentId: string, text: string, opened?: Runtime) => {
+    const runtime = opened ?? (await open(home))
     const spec = specOf(['sh', '-c', text], { agentId })
     const run = await runtime.start(spec)
     await run.exited
@@ -257,14 +258,49 @@ describe('the logs of an agent', () => {
     const { runtime, run } = await runOnce(home, agentId, 'echo one; printf two')
     const { lines } = followed(runtime, agentId)
     await run.remove()
-    const second = await runOnce(home, agentId, 'echo three')
+    const second = await runOnce(home, agentId, 'echo three', runtime)
     await until(() => lines.length === 3, 'the lines')
     await second.run.remove()
     expect(lines.map(({ text }) => text)).toEqual(['one', 'two', 'three'])
-    expect(await linesOf(runtime, agentId)).toEqual(['one', 'two', 'three'])
+    for (const any of [runtime, await open(home)]) expect(await linesOf(any, agentId)).toEqual(['one', 'two', 'three'])
     expect(readFileSync(runtime.logFile(agentId) ?? '', 'utf8')).toBe('three\n')
     expect(runtime.logFile(randomUUID())).toBeNull()
     expect(readdirSync(join(home, 'runs')).filter((name) => !name.startsWith('.'))).toEqual([])
+  })
+
+  it('are in order for a later Regent too, whatever an end of this one left half done', async () => {
+    const home = runtimeHome()
+    const agentId = randomUUID()
+    const place = (number: number, runId: string) => join(home, 'agents', agentId, 'runs', `0000000${number}-${runId}`)
+    const { runtime, spec: first } = await runOnce(home, agentId, 'echo one')
+    const second = await runOnce(home, agentId, 'echo two', runtime)
+    const { spec: third } = await runOnce(home, agentId, 'echo three', runtime)
+    expect(existsSync(join(home, 'agents', agentId))).toBe(false)
+    await second.run.remove()
+    expect(readdirSync(place(2, second.spec.runId))).not.toContain('run.json')
+    // As if it had been killed right after it moved the directory.
+    renameSync(join(home, 'runs', first.runId), place(1, first.runId))
+    const next = await open(home)
+    expect(await linesOf(next, agentId)).toEqual(['one', 'two', 'three'])
+    expect(readdirSync(place(1, first.runId))).not.toContain('run.json')
+    const { spec: fourth } = await runOnce(home, agentId, 'echo four', next)
+    expect(next.logFile(agentId)).toBe(join(home, 'runs', fourth.runId, 'output.log'))
+    await (await next.reattach(next.handleOf(third.runId)))?.remove()
+    expect(existsSync(place(3, third.runId))).toBe(true)
+    await next.forget(agentId)
+    expect(await linesOf(next, agentId)).toEqual([])
+    expect(existsSync(join(home, 'runs', fourth.runId))).toBe(false)
+  })
+
+  it('are followed past a start that came to nothing', async () => {
+    const home = runtimeHome()
+    const agentId = randomUUID()
+    const { runtime } = await runOnce(home, agentId, 'echo one')
+    if (!runtime.can.limits.pids) return
+    const { lines } = followed(runtime, agentId)
+    await expect(runtime.start(specOf(['true'], { agentId, limits: { pids: 10 ** 9 } }))).rejects.toMatchObject({ code: 'START_FAILED' })
+    await runOnce(home, agentId, 'echo two', runtime)
+    await until(() => lines.length === 2, 'the lines')
   })
 
   it('still get what is printed after the removal, where somebody holds the output [F05]', async () => {

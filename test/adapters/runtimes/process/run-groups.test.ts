@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { makeGroups, openPlaces } from '../../../../src/adapters/runtimes/process/run-groups.ts'
+import { makeGroups, openPlaces, set, settingsFor } from '../../../../src/adapters/runtimes/process/run-groups.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 
 const files = (dir: string, contents: Record<string, string>) => {
@@ -28,7 +28,7 @@ it('one group of version 2 holds all limits, beside the group that systemd put R
   const { places, missing } = openPlaces('regent-home', source)
   const place = { version: 2, dir: join(service, 'regent-home') }
   expect({ places, missing }).toEqual({ places: { all: place, memory: place, cpu: place, pids: place, cpuacct: place }, missing: {} })
-  makeGroups(places, 'run', { memory_bytes: 1024 * 1024, cpus: 0.5, pids: 20 })
+  set(settingsFor(makeGroups(places, 'run'), { memory_bytes: 1024 * 1024, cpus: 0.5, pids: 20 }))
   const written = (name: string) => readFileSync(join(place.dir, 'run', name), 'utf8').trim()
   expect(['memory.max', 'cpu.max', 'pids.max'].map(written)).toEqual(['1048576', '50000 100000', '20'])
   expect(written('memory.swap.max')).toBe('0')
