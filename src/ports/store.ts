@@ -305,9 +305,9 @@ export interface Store {
   /** Reads committed rows. */
   readonly read: Tables
   /**
-   * Runs `work` in a transaction and resolves once it is durable. Transactions of one turn of the event loop are committed
+   * Runs `work` in a transaction and resolves once it is durable. Transactions that come close together are committed
    * together, so `work` may be run again: it must await nothing but these tables and change nothing outside.
-   * What `work` throws rolls its own changes back and rejects; others of the turn are not harmed.
+   * What `work` throws rolls its own changes back and rejects; the others are not harmed.
    * Throws NO_SPACE when the disk is full and UNAVAILABLE when the database cannot be written.
    */
   transaction<T>(work: (tables: Tables) => Promise<T>): Promise<T>

@@ -6,12 +6,12 @@ import type { Schema } from '../../../src/adapters/stores/shared/schema.ts'
 import { tablesOf } from '../../../src/adapters/stores/shared/tables.ts'
 import { openNodeSqlite } from '../../../src/adapters/stores/sqlite/node-sqlite.ts'
 import { openSqliteStore } from '../../../src/adapters/stores/sqlite/sqlite-store.ts'
-import { systemClock } from '../../../src/kernel/clock.ts'
+import { type Clock, systemClock } from '../../../src/kernel/clock.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 
 /** A group over a real database whose connection the test holds as well. */
-async function group(options: { batch?: number; queue?: number; deadline?: number } = {}) {
+async function group(options: { batch?: number; queue?: number; deadline?: number; clock?: Clock } = {}) {
   const file = join(temporaryFolder(), 'regent.db')
   await (await openSqliteStore({ file, logger: silentLogger, clock: systemClock })).close()
   const database = openNodeSqlite({ file, readOnly: false })
@@ -52,6 +52,39 @@ describe('group commit', () => {
     await commits.close()
     expect(read()).toHaveLength(25)
     expect(told).toBe(3)
+  })
+
+  it('takes along what comes while the process is busy, but lets nothing wait for long', async () => {
+    let now = 0
+    const { commits } = await group({ clock: { ...systemClock, elapsed: () => now } })
+    const told: number[] = []
+    commits.onCommit(() => told.push(now))
+    const works: Promise<void>[] = []
+    const turn = async (at: number) => {
+      works.push(commits.run((tables) => tables.cursors.set('a', 1)))
+      now = at
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (const at of [0.5, 1, 1.5, 2.5, 3, 3.5]) await turn(at)
+    await Promise.all(works)
+    expect(told).toEqual([2.5, 3.5])
+  })
+
+  it('does not let a single work wait, however fast the next one follows', async () => {
+    let now = 0
+    const { commits } = await group({ clock: { ...systemClock, elapsed: () => now } })
+    let turns = 0
+    const count = () => {
+      turns += 1
+      next = setImmediate(count)
+    }
+    let next = setImmediate(count)
+    onTestFinished(() => clearImmediate(next))
+    for (let at = 1; at <= 10; at++) {
+      await commits.run((tables) => tables.cursors.set('a', at))
+      now += 0.01
+    }
+    expect(turns).toBeLessThanOrEqual(11)
   })
 
   it('refuses what is more than its queue holds, and takes work again when there is room', async () => {
