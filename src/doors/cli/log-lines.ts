@@ -12,7 +12,7 @@ const PATIENCE_MS = 120_000
 /** How far behind the newest line others may still be on their way. */
 const SLACK_MS = 2000
 /** All of them. */
-export const ALL_LINES = 1_000_000
+const ALL_LINES = 1_000_000
 
 interface Position {
   readonly at: number

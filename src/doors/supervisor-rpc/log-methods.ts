@@ -1,4 +1,4 @@
-import { MOST_BYTES, readPiece, tailPiece } from './bytes.ts'
+import { readPiece, tailPiece } from './bytes.ts'
 import { Fault } from './faults.ts'
 import { each, visible } from './life-methods.ts'
 import { type Context, method, type Open } from './method.ts'
@@ -78,12 +78,13 @@ async function clearLog({ ask, mainLog }: Context, program: Program): Promise<vo
   else mainLog.clear()
 }
 
-const MOST_LINES = 1_000_000
+/** The last lines are gathered before the first of them is given out; what is read from its beginning is not. */
+const MOST_GATHERED = 100_000
 
 /** What an agent printed, by lines; `lastBytes` spares reading more than those can hold. */
-async function* output(open: Open, program: AgentProgram, channel: Channel, last = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
-  const lines = Math.min(last, Number.isFinite(last) ? MOST_BYTES : MOST_LINES)
-  for await (const text of linesOf(open, program, channel, { tail: lines })) yield Buffer.from(text)
+async function* output(open: Open, program: AgentProgram, channel: Channel, lastBytes = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
+  const query = lastBytes <= MOST_GATHERED ? { tail: lastBytes } : { since: 0 }
+  for await (const text of linesOf(open, program, channel, query)) yield Buffer.from(text)
 }
 
 /**
@@ -94,7 +95,7 @@ export async function* linesOf(
   open: Open,
   { agent }: AgentProgram,
   channel: Channel,
-  query: { readonly tail: number; readonly follow?: boolean },
+  query: { readonly tail?: number; readonly since?: number; readonly follow?: boolean },
   signal?: AbortSignal,
 ): AsyncGenerator<string> {
   const both = agent.kind === 'team' && channel === 'stdout'

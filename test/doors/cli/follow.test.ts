@@ -50,7 +50,7 @@ describe('regent logs', () => {
     expect((await regent.run(['logs', 'all', '-n', '2', '--no-prefix', '--grep', '[05]$'])).stdout).toBe(
       'line 30\nline 35\nline 40\nline 45\n',
     )
-    expect(regent.api.requests.at(-1)?.input).toEqual({ tail: '1000000' })
+    expect(regent.api.requests.at(-1)?.input).toEqual({ since: '0' })
     const wrong = await regent.run(['logs', 'news', '--grep', '('])
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--grep')])
   })

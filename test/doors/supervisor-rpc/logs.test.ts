@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { operations } from '../../../src/contract/operations.ts'
 import { follow, openSupervisorDoor } from '../../helpers/supervisor-door.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -33,7 +34,17 @@ describe('logs', () => {
       { agent: id, tail: 1600, stream: 'stdout' },
       { agent: id, tail: 4, stream: 'stderr' },
     ])
-    expect(asked[3]).toEqual({ agent: team.id, tail: 1_000_000 })
+    expect(asked[3], 'not gathered in memory').toEqual({ agent: team.id, since: 0 })
+  })
+
+  it('that are asked for by more than a million bytes were refused as bad parameters', async () => {
+    const door = await openSupervisorDoor()
+    door.agent('me', 'job', running)
+    door.fake.answers.set('agents.logs', (input: object) => {
+      operations['agents.logs'].input.parse(input)
+      return printed(['one'])
+    })
+    expect(await door.call('supervisor.readProcessStdoutLog', 'job', -1_100_000, 0)).toBe('one\n')
   })
 
   it('are cleared by the core', async () => {

@@ -3,7 +3,7 @@ import type { Client } from '../../../client/client.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import { fullName, listAgents, widest } from '../agents.ts'
 import type { Cli } from '../cli.ts'
-import { ALL_LINES, followLines, type Line, type LogInput, Received } from '../log-lines.ts'
+import { followLines, type Line, type LogInput, Received } from '../log-lines.ts'
 import { countOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf } from '../output/format.ts'
 import type { Colour } from '../output/terminal.ts'
@@ -77,7 +77,8 @@ async function showAll(cli: Cli, client: Client, input: LogInput, { follow }: Op
 async function showMatching(cli: Cli, client: Client, input: LogInput, options: Options, print: Print): Promise<void> {
   const { grep = /^/, follow, tail = options.since === undefined ? DEFAULT_TAIL : undefined } = options
   const received = new Received()
-  const whole = { ...input, tail: ALL_LINES }
+  const { tail: _, ...given } = input
+  const whole = { since: 0, ...given }
   const last = new LastOfEach(tail ?? Number.POSITIVE_INFINITY)
   for await (const line of client.open('logs.stream', whole, { signal: cli.signal })) {
     received.take(line)
