@@ -16,6 +16,9 @@ const dependency = z
   .strict()
   .meta({ id: 'Dependency' })
 
+/** All of them are looked at with each change of one. */
+const MOST_DEPENDENCIES = 1000
+
 const timing = {
   interval: seconds(0.1, 86_400).default(10).describe('seconds from one look to the next'),
   timeout: seconds(0.1, 3600).default(5).describe('seconds until a look counts as failed'),
@@ -97,7 +100,11 @@ export const policy = z
       .optional()
       .describe('exit codes that on-failure takes for success; default: 0'),
     autostart: z.boolean().optional().describe('start again after a reboot, where it was wanted before; default: true'),
-    depends_on: z.record(agentName, dependency).optional().describe('agents of the same owner, by name'),
+    depends_on: z
+      .record(agentName, dependency)
+      .refine((all) => Object.keys(all).length <= MOST_DEPENDENCIES, `must name at most ${MOST_DEPENDENCIES} agents`)
+      .optional()
+      .describe('agents of the same owner, by name'),
     probes: probes.optional(),
     stalled: stalled.optional().describe('what to do when it lives and does nothing; off unless given'),
     schedules: z.array(schedule).max(20).optional().describe('when it is started, restarted or stopped'),

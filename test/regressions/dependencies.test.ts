@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { policy } from '../../src/contract/policy.ts'
 import { Supervised } from '../helpers/supervised.ts'
 import { until } from '../helpers/until.ts'
 
@@ -26,4 +27,11 @@ it('two agents that both depend on the next two, and so on, doubled the work and
   await until(async () => (await world.life(top)).reason.includes('missing (started), which does not exist'), 'the reason')
   expect((await world.life(top)).reason.length).toBeLessThan(100 * layers)
   expect(reads).toBeLessThan(layers * layers * 100)
+})
+
+it('a policy could name any number of agents, each of them looked at with every change of one', () => {
+  const named = (count: number) =>
+    policy.safeParse({ restart: 'always', depends_on: Object.fromEntries(Array.from({ length: count }, (_, n) => [`a${n}`, {}])) })
+  expect(named(1000).success).toBe(true)
+  expect(named(1001).error?.issues).toMatchObject([{ path: ['depends_on'], message: 'must name at most 1000 agents' }])
 })
