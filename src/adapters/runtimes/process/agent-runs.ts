@@ -127,6 +127,16 @@ export class AgentRuns {
     this.#tell(agentId)
   }
 
+  /** The same for its runs before this one that ended, where a Regent was killed before it came to that. */
+  keepEarlierLogs(agentId: string, runId: string): void {
+    const runs = this.of(agentId)
+    const own = runs.find((run) => run.runId === runId)?.number ?? 0
+    for (const earlier of runs.filter(({ number }) => number < own)) {
+      const directory = this.#directory(earlier.runId)
+      if (directory.outputEnded() && directory.exitCode()) this.keepLog(agentId, directory)
+    }
+  }
+
   /**
    * Holds the bounds over an agent's finished runs: KEPT_RUNS directories, and `maxBytes` of log in all those that are older than
    * the newest finished one. The oldest go first, and whatever is older than `maxAgeMs`.

@@ -246,7 +246,10 @@ class ProcessRuntime implements Runtime {
 
   async #remove(directory: RunDirectory, agentId: string | undefined, record: PidRecord | null): Promise<void> {
     await outputHandedOver(this.#settings.clock, directory, record)
-    if (agentId !== undefined) this.#runs.keepLog(agentId, directory)
+    if (agentId !== undefined) {
+      this.#runs.keepLog(agentId, directory)
+      this.#runs.keepEarlierLogs(agentId, directory.runId)
+    }
     directory.remove()
     if (agentId !== undefined) this.#prune(agentId)
   }

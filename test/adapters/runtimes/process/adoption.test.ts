@@ -268,6 +268,22 @@ describe('a run whose end nobody recorded', () => {
     process.kill(pid ?? 0, 'SIGKILL')
   })
 
+  it('leaves no directory of a run that was over when Regent was killed, and keeps its log', async () => {
+    const home = runtimeHome()
+    const agentId = randomUUID()
+    const earlier = { ...specOf(['echo', 'first']), agentId }
+    const killed = await openRuntime(home)
+    await (await killed.start(earlier)).exited
+    await killed.close()
+    const runtime = await openRuntime(home)
+    const later = await runtime.start({ ...specOf(['echo', 'second']), agentId })
+    await later.exited
+    await until(() => existsSync(join(home, 'runs', earlier.runId, 'output.end')), 'its output to be in the log')
+    await later.remove()
+    expect(await runtime.list()).toEqual([])
+    expect(await linesOf(runtime, agentId)).toEqual(['first', 'second'])
+  })
+
   it('keeps an agent from starting once the run was given up', async () => {
     const home = runtimeHome()
     const runtime = await openRuntime(home)
