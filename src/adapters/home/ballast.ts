@@ -157,7 +157,8 @@ const told = (bytes: number): string => (bytes >= MIB ? `${Math.round(bytes / MI
 async function write(path: string, bytes: number, given: () => boolean): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600)
   try {
-    for (let at = 0; at < bytes && !given(); at += PIECE) await file.write(randomFillSync(Buffer.alloc(Math.min(PIECE, bytes - at))))
+    const piece = Buffer.alloc(Math.min(PIECE, bytes))
+    for (let at = 0; at < bytes && !given(); at += PIECE) await file.write(randomFillSync(piece), 0, Math.min(PIECE, bytes - at))
     await file.sync()
   } catch (error) {
     await rm(path, { force: true })

@@ -2,16 +2,16 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Clock } from '../../kernel/clock.ts'
 
-const LOOK_MS = 5000
+const LOOK_MS = 2000
 /** Share of one core over LOOK_MS above which this process is busy. */
-const BUSY = 0.05
+const BUSY = 0.06
 const MIB = 1024 * 1024
 /** Less than this is not worth a pause. */
 const GARBAGE = 6 * MIB
 /** Above this the pause would be felt; V8 then collects in its own small steps. */
 const MOST = 128 * MIB
 /** Share of one core that collecting may take in the long run. */
-const SHARE = 0.005
+const SHARE = 0.01
 
 type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void
 
