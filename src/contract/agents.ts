@@ -6,10 +6,13 @@ import { teamDefinition } from './team.ts'
 
 const agentKinds = ['team', 'runbook', 'command', 'container'] as const
 
+/** No program starts with less; who writes less meant another unit. */
+const LEAST_MEMORY = 2 ** 20
+
 /** What a run may use at most; absent means the runtime's default. */
 export const limits = z
   .object({
-    memory_bytes: z.number().int().positive().optional(),
+    memory_bytes: z.number().int().min(LEAST_MEMORY, `is in bytes, at least ${LEAST_MEMORY} (1 MiB)`).optional(),
     cpus: z.number().positive().optional(),
     pids: z.number().int().positive().optional(),
     open_files: z.number().int().positive().optional(),

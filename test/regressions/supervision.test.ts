@@ -138,3 +138,15 @@ it('waiting for a stop gave up before the grace of the agent was over', async ()
   world.runtime.last.end(exit(137))
   expect(await stopped).toMatchObject({ state: 'STOPPED' })
 })
+
+it('whoever waited too long is told which agent it is, its state, and why', async () => {
+  const world = await Supervised.open()
+  const id = await world.agent({}, 'command', 'slow')
+  const waited = world.supervisor.until(id, () => undefined, { signal: new AbortController().signal, timeoutMs: 1500 })
+  world.clock.advance(1500)
+  await expect(waited).rejects.toMatchObject({
+    code: 'TIMED_OUT',
+    message: 'alice/slow is still STOPPED after 1.5 s: new',
+    hint: 'what was asked goes on; look again: regent show alice/slow',
+  })
+})

@@ -88,5 +88,22 @@ function words(issue: z.core.$ZodIssue): string {
       .slice(0, 5)
       .map((key) => `'${key.slice(0, 80)}'`)
       .join(', ')}`
-  return issue.message
+  if (issue.code === 'invalid_type') {
+    if (issue.input === undefined && /received undefined$/.test(issue.message)) return 'is missing'
+    const received = /received (\S+)$/.exec(issue.message)?.[1]
+    return `must be ${kinds[issue.expected] ?? issue.expected}${received === undefined ? '' : `, not ${kinds[received] ?? received}`}`
+  }
+  if (issue.code === 'invalid_value') return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}`
+  const choices = /^Invalid discriminator value\. Expected (.+)$/.exec(issue.message)?.[1]
+  return choices === undefined ? issue.message : `must be one of ${choices.replaceAll(' |', ',').replaceAll("'", '')}`
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
 }

@@ -245,11 +245,20 @@ function until<T>(
         .catch((error: unknown) => end(() => reject(error)))
     }
     const stopWatching = watch(watchers, agentId, check)
-    const late = () => new RegentError('TIMED_OUT', `not seen within ${timeoutMs} ms`, { hint: 'it goes on; look again with show' })
-    const stopTimer = clock.after(timeoutMs, () => end(() => reject(late())))
+    const late = () => loadRecord(store.read, agentId).then((record) => reject(tooLate(record, timeoutMs)), reject)
+    const stopTimer = clock.after(timeoutMs, () => end(() => void late()))
     signal.addEventListener('abort', aborted, { once: true })
     if (signal.aborted) aborted()
     else check()
+  })
+}
+
+function tooLate(record: Record | undefined, timeoutMs: number): RegentError {
+  if (!record) return new RegentError('TIMED_OUT', `not seen within ${timeoutMs / 1000} s`)
+  const { agent, life } = record
+  const name = `${agent.owner}/${agent.name}`
+  return new RegentError('TIMED_OUT', `${name} is still ${life.state} after ${timeoutMs / 1000} s: ${life.reason}`, {
+    hint: `what was asked goes on; look again: regent show ${name}`,
   })
 }
 

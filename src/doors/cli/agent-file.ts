@@ -42,6 +42,14 @@ async function parseYaml(text: string, file: string): Promise<unknown[]> {
   return documents.map((document) => document.toJS({ maxAliasCount: 100 }))
 }
 
+/** An error about an agent of a file, with both of them. */
+export function inFile(error: unknown, file: string, agent: WrittenAgent): unknown {
+  if (!(error instanceof RegentError) || error.code !== 'INVALID') return error
+  const message = `${file}: ${agent.name}: ${error.message.replace(/^agent\./, '')}`
+  const hint = error.hint === undefined ? {} : { hint: error.hint }
+  return new RegentError(error.code, message, { ...hint, fields: error.fields, details: error.details, cause: error })
+}
+
 function nativeForm(agent: unknown, where: string): WrittenAgent {
   if (!isObject(agent)) throw new RegentError('INVALID', `${where} is not an object with the fields of an agent`)
   const { username, ...rest } = agent

@@ -64,7 +64,8 @@ async function homeCheck(home: string): Promise<Check> {
   const { mode, uid } = await stat(home)
   if (process.getuid !== undefined && uid !== process.getuid())
     return answer(false, `${home} belongs to another user: choose another --home`)
-  if ((mode & 0o077) !== 0) return answer(false, `${home} can be read by others: chmod 700 ${home}`)
+  // Passing through is not reading: agents with an account of their own need it (0711).
+  if ((mode & 0o066) !== 0) return answer(false, `${home} can be read by others: chmod 700 ${home}`)
   return answer(true, home)
 }
 

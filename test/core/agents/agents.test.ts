@@ -46,6 +46,21 @@ describe('creating an agent', () => {
     expect(JSON.stringify(rows)).not.toContain('canary')
   })
 
+  it.each([
+    [{ command: 'sleep 100' }, 'agent.command: must be a list, not text'],
+    [{ command: ['sleep', 100] }, 'agent.command.1: must be text, not a number'],
+    [{ command: undefined }, 'agent.command: is missing'],
+    [{ policy: { restart: 'on_failure' } }, 'agent.policy.restart: must be one of always, on-failure, never'],
+    [{ policy: { stop_grace: '10s' } }, 'agent.policy.stop_grace: must be a number, not text'],
+    [{ kind: 'comand' }, 'agent.kind: must be one of team, command'],
+    [{ limits: { memory_bytes: 512 } }, 'agent.limits.memory_bytes: is in bytes, at least 1048576 (1 MiB)'],
+    [{ user: 'bob' }, "agent: unknown key 'user'"],
+  ])('says of %j what it must be', async (wrong, message) => {
+    const world = await CoreWorld.open()
+    const agent = { kind: 'command', owner: 'alice', name: 'job', command: ['sleep', '1'], ...wrong }
+    await expect(world.call('agents.create', { agent })).rejects.toMatchObject({ code: 'INVALID', message })
+  })
+
   it('refuses a taken name and leaves what was there', async () => {
     const world = await CoreWorld.open()
     await world.call('agents.create', team({ default_model: 'one' }))

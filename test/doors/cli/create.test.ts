@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { RegentError } from '../../../src/kernel/errors.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { fakeRegent } from '../../helpers/run-cli.ts'
 import { agentDetail } from '../../helpers/views.ts'
@@ -78,6 +79,16 @@ describe('regent create', () => {
     expect(result).toMatchObject({ code, stdout: '' })
     expect(result.stderr).toMatch(message)
     expect(regent.api.requests).toEqual([])
+  })
+
+  it.each(['create', 'apply'])('%s names the file and the agent that is refused', async (verb) => {
+    const refuse = () => {
+      throw new RegentError('INVALID', 'agent.policy.restart: must be one of always, never')
+    }
+    const regent = await fakeRegent({ 'agents.create': refuse, 'agents.apply': refuse })
+    const { cwd, path } = file('two.yaml', 'name: one\ncommand: [x]\n')
+    const { code, stderr } = await regent.run([verb, '-f', path], { cwd })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: 'regent: two.yaml: one: policy.restart: must be one of always, never\n' })
   })
 
   it('says when there is no such file, with 4', async () => {

@@ -194,6 +194,14 @@ describe('regent import of pm2', () => {
     expect(async.agents).toMatchObject([{ name: 'x', command: ['ruby', join(async.cwd, 'x.rb')] }])
   })
 
+  it('takes a CommonJS file in a package of ES modules', async () => {
+    const found = await plan({
+      'ecosystem.config.js': "module.exports = { apps: [{ name: 'api', script: 'a.sh' }] }\n",
+      'package.json': '{ "type": "module" }',
+    })
+    expect(found.agents).toMatchObject([{ name: 'api', command: ['bash', join(found.cwd, 'a.sh')] }])
+  })
+
   it.each([
     ['module.exports = {\n  apps: [}\n', /ecosystem\.config\.cjs:2: cannot be loaded: SyntaxError/],
     ['throw new Error("not today")', /cannot be loaded: Error: not today/],

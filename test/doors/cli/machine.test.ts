@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../../helpers/folder.ts'
@@ -76,6 +76,15 @@ describe('regent doctor', () => {
       required: true,
       message: `${home} can be read by others: chmod 700 ${home}`,
     })
+  })
+
+  it('takes a home that others may pass through, as agents with an account of their own do', async () => {
+    const home = join(temporaryFolder(), 'home')
+    mkdirSync(home)
+    chmodSync(home, 0o711)
+    const { code, stdout } = await runCli(['doctor'], { env: { REGENT_HOME: home, REGENT_PORT: '0', REGENT_ORCHESTRATOR_PORT: 'off' } })
+    expect(code).toBe(0)
+    expect(stdout).toContain(`ok       home               ${home}\n`)
   })
 
   it('tells of a project that takes no agent files', async () => {

@@ -10,10 +10,13 @@ const schedules = [
   { cron: '@daily', timezone: 'UTC', action: 'restart', next: null },
 ]
 
+const limits = { memory_bytes: 512 * 2 ** 20, cpus: 0.5, open_files: 100 }
+
 /** An agent with 1200 entries behind it, which are answered as asked. */
 const regentWith = () =>
   fakeRegent({
-    'agents.get': () => agentDetail({ name: 'news', health: 'unhealthy', ready: false, schedules }),
+    'agents.get': () =>
+      agentDetail({ name: 'news', health: 'unhealthy', ready: false, schedules, limits, pid: 7, uptime_ms: 5000, restarts: 1 }),
     'agents.timeline': ({ limit, before }) => {
       const end = before === undefined ? 1200 : Number(before) - 1
       const first = Math.max(1, end - Number(limit) + 1)
@@ -30,6 +33,8 @@ describe('regent show', () => {
     expect(stdout).toContain('why        It has been running for 3 min.\n')
     expect(stdout).toContain('health     unhealthy, not ready\n')
     expect(stdout).toContain('schedules  start at 0 7 * * 1-5 Europe/Berlin, next 2001-01-02 03:04:05; restart at @daily UTC, next never\n')
+    expect(stdout).toContain('process    7, up 5s, restarted once\n')
+    expect(stdout).toContain('limits     memory 512MiB, cpus 0.5, open files 100\n')
     expect(stdout).toContain('timeline\n  2001-01-02 03:04:05  RUNNING   up 1191\n')
     expect(stdout.match(/ up \d+$/gm)).toHaveLength(10)
   })

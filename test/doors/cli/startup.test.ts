@@ -127,6 +127,6 @@ describe('regent startup', { skip: !onLinux, meta: { skipReason: 'this machine h
   it('says which settings of this shell the service will not have', async () => {
     const { cwd } = asUser()
     const { stderr } = await runCli(['startup', '--user'], { cwd, env: { REGENT_PORT: '9', REGENT_TOKEN: 'x' } })
-    expect(stderr).toContain('not taken along: REGENT_PORT; put')
+    expect(stderr).toContain('not taken along: REGENT_PORT; put what they set into regent.toml of the project\n')
   })
 })

@@ -40,8 +40,10 @@ export class Section {
     this.#remarks = reading.remarks
   }
 
+  /** Once, for several processes of one program too. */
   remark(key: string, text: string): void {
-    this.#remarks.push({ file: this.file, section: this.name, key, text })
+    const isKnown = this.#remarks.some((one) => one.file === this.file && one.section === this.name && one.key === key && one.text === text)
+    if (!isKnown) this.#remarks.push({ file: this.file, section: this.name, key, text })
   }
 
   /** How an error about one of its keys begins. */

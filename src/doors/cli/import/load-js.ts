@@ -5,11 +5,15 @@ import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 
 const LOAD_MS = 10_000
 const MOST_BYTES = 16 * 1024 * 1024
-/** What the file prints goes to stderr, so that stdout holds the result alone. */
+/**
+ * A CommonJS file whose package says that its files are ES modules assigns to a global `module`. What the file prints goes to stderr, so that
+ * stdout holds the result alone.
+ */
 const program = `
 console.log = console.info = console.debug = console.error
+const common = (globalThis.module = { exports: undefined })
 const loaded = await import(process.argv[1])
-let value = loaded.default ?? loaded
+let value = loaded.default ?? (Object.keys(loaded).length > 0 ? loaded : common.exports)
 if (typeof value === 'function') value = await value()
 await new Promise((done) => process.stdout.write(JSON.stringify(value ?? null), done))
 process.exit(0)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { readAgents } from '../agent-file.ts'
+import { inFile, readAgents } from '../agent-file.ts'
 import { fullName } from '../agents.ts'
 import type { Cli } from '../cli.ts'
 import { withFormat } from '../options.ts'
@@ -20,12 +20,16 @@ export function configure(command: Command, cli: Cli): void {
     .addHelpText('after', '\nA running agent goes on as it is; the change takes effect at its next start.')
     .action(async ({ file, owner, ...options }: Options) => {
       const format = formatOf(options)
-      const agents = await readAgents(await readInput(file, cli.context.cwd), file === '-' ? 'stdin' : file)
+      const source = file === '-' ? 'stdin' : file
+      const agents = await readAgents(await readInput(file, cli.context.cwd), source)
       const client = await cli.client()
       const applied = []
       for (const written of agents) {
         const agent = { ...(owner === undefined ? {} : { owner }), ...written } as unknown as NewAgentInput
-        const result = await withProgress(cli, `applying ${written.name}`, client.call('agents.apply', { agent }, { signal: cli.signal }))
+        const work = client.call('agents.apply', { agent }, { signal: cli.signal })
+        const result = await withProgress(cli, `applying ${written.name}`, work).catch((error: unknown) => {
+          throw inFile(error, source, written)
+        })
         applied.push(result)
         const name = fullName(result.agent)
         if (format === 'name') cli.terminal.out(name)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import type { GivenInput } from '../../../client/client.ts'
 import type { AgentView } from '../../../contract/agents.ts'
-import { readAgents } from '../agent-file.ts'
+import { inFile, readAgents } from '../agent-file.ts'
 import { fullName, stateColour } from '../agents.ts'
 import type { Cli } from '../cli.ts'
 import { withFormat } from '../options.ts'
@@ -29,13 +29,16 @@ export function configure(command: Command, cli: Cli): void {
     )
     .action(async ({ file, owner, start = false, ...options }: Options) => {
       const format = formatOf(options)
-      const agents = await readAgents(await readInput(file, cli.context.cwd), file === '-' ? 'stdin' : file)
+      const name = file === '-' ? 'stdin' : file
+      const agents = await readAgents(await readInput(file, cli.context.cwd), name)
       const client = await cli.client()
       const created = []
       for (const agent of agents) {
         const input = { agent: { ...(owner === undefined ? {} : { owner }), ...agent } as unknown as NewAgentInput, start }
         const work = client.call('agents.create', input, { key: randomUUID(), signal: cli.signal })
-        const detail = await withProgress(cli, `creating ${agent.name}`, work)
+        const detail = await withProgress(cli, `creating ${agent.name}`, work).catch((error: unknown) => {
+          throw inFile(error, name, agent)
+        })
         created.push(detail)
         if (format === 'table') {
           cli.terminal.out(`${fullName(detail)}  created${start ? `  ${startedText(cli, detail)}` : ''}`)

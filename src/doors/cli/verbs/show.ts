@@ -5,7 +5,7 @@ import type { Cli } from '../cli.ts'
 import { countOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import type { Paint } from '../output/terminal.ts'
-import { clean, cleanLines, duration, money, timeOf } from '../output/text.ts'
+import { clean, cleanLines, duration, money, size, timeOf } from '../output/text.ts'
 import { inParallel } from '../parallel.ts'
 import { about, resolveTargets } from '../targets.ts'
 import { readTimeline, type Timeline, timelineLines } from '../timeline.ts'
@@ -81,6 +81,13 @@ function dependenciesOf({ policy }: AgentDetail): string | null {
   return names.length === 0 ? null : names.join(', ')
 }
 
+function limitsOf({ memory_bytes, ...others }: AgentDetail['limits']): string | null {
+  const memory = memory_bytes === undefined ? [] : [`memory ${size(memory_bytes)}`]
+  return [...memory, ...Object.entries(others).map(([name, value]) => `${name.replace('_', ' ')} ${value}`)].join(', ') || null
+}
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`)
+
 function describe({ agent, timeline }: Shown, paint: Paint): string[] {
   const { usage, policy, limits } = agent
   const exit = agent.exit_signal ?? agent.exit_code
@@ -93,7 +100,7 @@ function describe({ agent, timeline }: Shown, paint: Paint): string[] {
     ['wanted', agent.desired],
     ['activity', agent.activity],
     ['health', healthOf(agent)],
-    ['process', agent.pid === null ? null : `${agent.pid}, up ${duration(agent.uptime_ms ?? 0)}, restarted ${agent.restarts} times`],
+    ['process', agent.pid === null ? null : `${agent.pid}, up ${duration(agent.uptime_ms ?? 0)}, restarted ${times(agent.restarts)}`],
     ['last exit', exit === null ? null : typeof exit === 'string' ? `killed by ${exit}` : `code ${exit}`],
     ['runtime', agent.runtime],
     ['program', agent.program],
@@ -108,12 +115,7 @@ function describe({ agent, timeline }: Shown, paint: Paint): string[] {
     ['depends on', dependenciesOf(agent)],
     ['schedules', schedulesOf(agent)],
     ['stop', `${policy.stop_signal}, KILL after ${policy.stop_grace} s`],
-    [
-      'limits',
-      Object.entries(limits)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(', ') || null,
-    ],
+    ['limits', limitsOf(limits)],
     ['queue', String(agent.queued)],
     [
       'usage',

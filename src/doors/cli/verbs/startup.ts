@@ -70,5 +70,5 @@ function kindOf(cli: Cli, service: Service): ServiceKind {
 /** A service has none of the variables of this shell. */
 function settingsLeftOut(cli: Cli): string[] {
   const names = Object.keys(cli.context.env).filter((name) => /^REGENT_(?!HOME$|PROJECT$|TOKEN$|URL$)/.test(name))
-  return names.length === 0 ? [] : [`not taken along: ${names.join(', ')}; put them into regent.toml or .env of the project`]
+  return names.length === 0 ? [] : [`not taken along: ${names.join(', ')}; put what they set into regent.toml of the project`]
 }
