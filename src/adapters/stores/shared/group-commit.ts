@@ -47,8 +47,8 @@ const GATHER_MS = 2
 const IDLE_TURN_MS = 0.05
 
 /**
- * Puts the works that arrive in one turn of the event loop, or in a few busy ones, into one transaction. When one of them fails, all are rolled back and
- * run again in a transaction with a savepoint each; when that cannot be committed either, one by one.
+ * Puts the works that arrive in one turn of the event loop, or in a few busy ones, into one transaction. When one of them fails, all
+ * are rolled back and run again in a transaction with a savepoint each; when that cannot be committed either, one by one.
  */
 export class GroupCommit {
   readonly #options: Required<GroupCommitOptions>
