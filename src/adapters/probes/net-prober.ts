@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
 import type { Probe } from '../../contract/policy.ts'
 import { reasonOf, systemCode } from '../../kernel/errors.ts'
 import { type ProbeOutcome, type Prober, probeHeader } from '../../ports/prober.ts'
@@ -13,6 +13,19 @@ const BODY_BYTES = 16 * 1024
 // Built-ins by this way do not load Node's fetch, which would stay in memory for the life of Regent.
 const { request: httpRequest } = process.getBuiltinModule('node:http')
 const { connect: tcpConnect } = process.getBuiltinModule('node:net')
+const { lookup: lookUp } = process.getBuiltinModule('node:dns')
+
+const loopback = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+] as const
+
+/** Only two names are looked up at once in the whole process, so that slow ones of other agents would hold up localhost too. */
+const lookup: LookupFunction = (name, options, done) => {
+  if (name.toLowerCase() !== 'localhost') return lookUp(name, options, done)
+  const [first] = loopback
+  process.nextTick(() => (options.all ? done(null, [...loopback]) : done(null, first.address, first.family)))
+}
 
 /** Looks over HTTP and TCP from this machine. Each look is a connection of its own; none lasts longer than its `timeout`. */
 export function createNetProber(): Prober {
@@ -25,7 +38,7 @@ function get(probe: HttpProbe, outer: AbortSignal): Promise<ProbeOutcome> {
     // TLS is loaded only where somebody asks for it.
     const ask = probe.url.startsWith('https:') ? process.getBuiltinModule('node:https').request : httpRequest
     const headers = { 'user-agent': 'regent', accept: '*/*', connection: 'close', [probeHeader]: '1' }
-    const request = ask(probe.url, { agent: false, headers, signal })
+    const request = ask(probe.url, { agent: false, headers, signal, lookup })
     request.on('error', told.failed)
     request.on('response', (response: IncomingMessage) => {
       const status = response.statusCode ?? 0
@@ -43,7 +56,7 @@ function get(probe: HttpProbe, outer: AbortSignal): Promise<ProbeOutcome> {
 
 function connect({ host, port, timeout }: TcpProbe, outer: AbortSignal): Promise<ProbeOutcome> {
   return look(`TCP ${host.includes(':') ? `[${host}]` : host}:${port}`, timeout, outer, (told, signal) => {
-    const socket: Socket = tcpConnect({ host, port })
+    const socket: Socket = tcpConnect({ host, port, lookup })
     signal.addEventListener('abort', () => socket.destroy(), { once: true })
     socket.on('error', told.failed)
     socket.on('connect', () => {
