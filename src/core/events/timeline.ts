@@ -95,7 +95,7 @@ export function whyOf(present: Present): string {
     case 'STARTING':
       return `It was launched ${forLong} ago (${life.reason}) and counts as RUNNING once it has lived for ${present.startsecs} s.`
     case 'STOPPING':
-      return `It is being stopped since ${forLong}: ${life.reason}${asker}.`
+      return `It has been stopping for ${forLong}: ${life.reason}${asker}.`
     case 'STOPPED':
       return life.desired === 'running'
         ? `It is wanted${asker && `${asker},`} and not started yet: ${life.reason}.`

@@ -13,5 +13,5 @@ export function momentOf(value: number | string, field: string, now: number): nu
   const at = /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : Number.NaN
   if (Number.isFinite(at)) return at
   const message = 'must be epoch ms, an ISO 8601 time such as 2026-01-31T08:00:00Z, or how long ago, such as 10m'
-  throw new RegentError('INVALID', `${field} ${message}`, { fields: [{ path: field, message }] })
+  throw new RegentError('INVALID', `${field} ${message}, not '${value.slice(0, 80)}'`, { fields: [{ path: field, message }] })
 }

@@ -140,7 +140,7 @@ describe('why it is in its state', () => {
       { state: 'STARTING', reason: 'restart 1 after: exited with code 1', since: 179_500 },
       'It was launched 0.5 s ago (restart 1 after: exited with code 1) and counts as RUNNING once it has lived for 1 s.',
     ],
-    [{ state: 'STOPPING', reason: 'stopped as asked' }, 'It is being stopped since 3 min: stopped as asked, as alice asked.'],
+    [{ state: 'STOPPING', reason: 'stopped as asked' }, 'It has been stopping for 3 min: stopped as asked, as alice asked.'],
     [
       { state: 'STOPPED', desired: 'stopped', reason: 'stopped as asked (ended by SIGTERM)' },
       'It has been stopped for 3 min: stopped as asked (ended by SIGTERM), as alice asked.',
