@@ -13,7 +13,7 @@ import { type Confinement, sessionBefore } from './confinement.ts'
 import { levels, type RunGroups, type WantedLevel } from './kept.ts'
 import { type Choice, chooseLevel } from './level-choice.ts'
 import { onLinux } from './proc.ts'
-import { entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, settingsFor, thisMachine } from './run-groups.ts'
+import { type EndBy, entrancesOf, foldersIn, makeGroups, openPlaces, removeGroups, settingsFor, thisMachine } from './run-groups.ts'
 
 export interface ConfinerOptions {
   /** The run directories; the groups of this home are named after them. */
@@ -22,8 +22,8 @@ export interface ConfinerOptions {
   readonly shell: string
   readonly logger: Logger
   readonly stopLevel?: WantedLevel
-  /** Which way of ending a cgroup may be used. */
-  readonly endBy?: 'any' | 'freezer'
+  /** How a cgroup is ended; `auto` by what costs a start least. */
+  readonly endBy?: EndBy
   /** Whose account agents have; undefined: Regent's own. See `AccountOptions`. */
   readonly user?: string
   /** What every agent must be able to read. */

@@ -4,6 +4,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import { type Confine, ownSession } from './confinement.ts'
 import type { WantedLevel } from './kept.ts'
+import type { EndBy } from './run-groups.ts'
 
 export interface ProcessRuntimeOptions {
   /** Holds one directory for each run. */
@@ -19,8 +20,8 @@ export interface ProcessRuntimeOptions {
   readonly confine?: Confine
   /** How a stop is to find all of a run; undefined or `auto`: the best way there is. */
   readonly stopLevel?: WantedLevel
-  /** Which way of ending a cgroup may be used. */
-  readonly endBy?: 'any' | 'freezer'
+  /** How a cgroup is ended; `auto` by what costs a start least. */
+  readonly endBy?: EndBy
   /** Whose account agents have: `auto`, `same`, `per-owner` or a name; undefined: Regent's own. */
   readonly user?: string
   /** What every agent must be able to read: Node, and Regent's own code. */

@@ -37,7 +37,8 @@ export function reachOf({ level, groups: { all } }: Pick<Kept, 'level' | 'groups
     const deaf = ({ pid, parent }: ProcessStat) => pid === main || parent === main
     return { find, ready: () => insideNamespace(tree, record), deaf, byOutput: false }
   }
-  if (level === 'D') return { find, spares: ({ group }) => group !== main, byOutput: false }
+  // Right after its start the main process has no group of its own yet.
+  if (level === 'D') return { find, spares: ({ pid, group }) => group !== main && pid !== main, byOutput: false }
   return { find, byOutput: true }
 }
 

@@ -13,6 +13,8 @@ export interface GroupPlaces {
   readonly missing: Readonly<Partial<Record<GroupPart, string>>>
 }
 
+export type EndBy = 'auto' | 'kill' | 'freezer'
+
 export interface GroupSource {
   readonly mountinfo: string
   readonly self: string
@@ -27,18 +29,19 @@ export const thisMachine = (): GroupSource => ({
 
 /**
  * Makes the folders for the runs of one home where that is allowed: root below the uppermost group that is seen here, others below
- * their own, which systemd hands over with `Delegate=yes`. `by`: which way of ending a group may be used.
+ * their own, which systemd hands over with `Delegate=yes`. `by`: how a group is ended. Entering a group of version 2 waits for all processors
+ * (8 ms and more), one of version 1 does not: so where version 1 has the controllers, its freezer is taken.
  */
-export function openPlaces(name: string, source: GroupSource, by: 'any' | 'freezer' = 'any'): GroupPlaces {
+export function openPlaces(name: string, source: GroupSource, by: EndBy = 'auto'): GroupPlaces {
   const mounts = cgroupMounts(source.mountinfo, source.self)
   const places: { [Part in GroupPart]?: Cgroup } = {}
   const missing: Partial<Record<GroupPart, string>> = {}
   const unified = mounts.find(({ version }) => version === 2)
   const home = unified && attempt(() => openUnified(unified, name, source.root))
   if (home && 'dir' in home) {
-    if (by === 'any') places.all = home
     const controllers = (read(join(home.dir, 'cgroup.subtree_control')) ?? '').trim().split(' ')
     for (const part of ['memory', 'cpu', 'pids'] as const) if (controllers.includes(part)) places[part] = home
+    if (by === 'kill' || (by === 'auto' && Object.keys(places).length > 0)) places.all = home
     if (places.cpu) places.cpuacct = home
   }
   const old = { all: 'freezer', memory: 'memory', cpu: 'cpu', pids: 'pids', cpuacct: 'cpuacct' } as const
@@ -50,6 +53,10 @@ export function openPlaces(name: string, source: GroupSource, by: 'any' | 'freez
     else
       missing[part] =
         opened?.reason ?? (home && 'reason' in home ? home.reason : `the cgroup controller ${old[part]} is not to be had here`)
+  }
+  if (!places.all && home && 'dir' in home && by !== 'freezer') {
+    places.all = home
+    delete missing.all
   }
   return { places, missing }
 }

@@ -13,7 +13,7 @@ type Over = Pick<ProcessRuntimeOptions, 'stopLevel' | 'endBy'>
 
 /** Each way of ending a run, and how to have it. */
 const ways: readonly (readonly [string, 'A' | 'B' | 'C' | 'D', Over])[] = [
-  ['A by cgroup.kill', 'A', { stopLevel: 'A' }],
+  ['A by cgroup.kill', 'A', { stopLevel: 'A', endBy: 'kill' }],
   ['A by the freezer', 'A', { stopLevel: 'A', endBy: 'freezer' }],
   ['B', 'B', { stopLevel: 'B' }],
   ['C', 'C', { stopLevel: 'C' }],
@@ -219,7 +219,10 @@ describe('groups', () => {
   })
 
   it('made inside by the agent are ended and removed too', async (context) => {
-    for (const over of [{ stopLevel: 'A' }, { stopLevel: 'A', endBy: 'freezer' }] as const) {
+    for (const over of [
+      { stopLevel: 'A', endBy: 'kill' },
+      { stopLevel: 'A', endBy: 'freezer' },
+    ] as const) {
       const runtime = await opened('A', over)
       if (!runtime) return context.skip('no cgroups here')
       const { run } = await ready(runtime, specOf(['sh', '-c', 'echo ready; exec sleep 1000']))
