@@ -85,6 +85,21 @@ describe('agents that are stopped together', () => {
   })
 })
 
+it('a stop that a Regent before this one began has the rest of its grace, counted from the request', async () => {
+  const world = await Supervised.open()
+  const id = await world.agent({ startsecs: 0, stop_grace: 10 })
+  await world.ask('start', id)
+  await world.reaches(id, 'RUNNING')
+  world.runtime.last.fights = true
+  await world.ask('stop', id)
+  await until(() => world.runtime.last.stops === 1, 'its stop')
+  world.clock.advance(7000)
+  await world.reborn()
+  await until(() => world.runtime.last.stops === 2, 'its stop by the next Regent')
+  world.clock.advance(3000)
+  expect((await world.reaches(id, 'STOPPED')).exitSignal).toBe('SIGKILL')
+})
+
 describe('Regent that ends with its agents', () => {
   it('[part of F17] stops them in order, keeps what is wanted, and the next one starts them again', async () => {
     const world = await Supervised.open()

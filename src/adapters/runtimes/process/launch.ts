@@ -63,6 +63,7 @@ export class Launcher {
       if (directory.claimed()) close()
       const record = recordIn(directory)
       if (record) outcome.resolve(record)
+      else if (directory.exitCode()) outcome.resolve(null)
     }
     const attempt = new Attempt({ directory, look, outcome, ask: (hear) => this.#ask(directory, handover, files, hear) })
     this.#watch.add(spec.runId, look)

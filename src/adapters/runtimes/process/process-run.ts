@@ -167,8 +167,11 @@ function endOf(directory: RunDirectory, record: PidRecord | null): Exit | undefi
   if (lost) return { kind: 'lost', reason: lost.reason, at: lost.at }
   const exit = directory.exitCode()
   if (!exit) return undefined
-  if (!record) return { kind: 'lost', reason: 'its process could not be put on record, so the agent was not started', at: exit.at }
   const signal = exit.code > 128 ? signalNames.get(exit.code - 128) : undefined
+  if (!record) {
+    const how = signal === undefined ? `code ${exit.code}` : `${signal}${signal === 'SIGKILL' ? ' (is its memory limit too low?)' : ''}`
+    return { kind: 'lost', reason: `its process ended with ${how} before it was put on record, so the agent was not started`, at: exit.at }
+  }
   return signal === undefined ? { kind: 'exited', ...exit } : { kind: 'signalled', signal, ...exit }
 }
 
