@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 
-// Between the number and the fork the shell does nothing, yet others on the machine may be faster, so it tries again.
+// Between the number and the fork the shell does nothing, yet others on the machine may be faster: who has the number then is a stranger
+// as well, and for any other it tries again.
 const script = `
 i=0
 while [ $i -lt 2000 ]; do
+  [ -d "/proc/$1" ] && { echo taken; exit; }
   echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid || { echo denied; exit; }
   sleep 1000 > /dev/null &
   [ $! = $1 ] && { echo taken; wait; exit; }

@@ -1,7 +1,7 @@
 import { Fault } from './faults.ts'
 
 /** What one answer carries at most of a log. */
-export const MOST_BYTES = 1 << 20
+const MOST_BYTES = 1 << 20
 
 /** A piece of a log, and how long the whole of it is, in bytes. */
 export interface Piece {

@@ -173,7 +173,7 @@ describe('never a stranger (P3)', () => {
   }
 
   it.each([
-    ['start time', (fields: string[]) => fields],
+    ['start time', ([pid = '', , ...rest]: string[]) => [pid, String(Number(startOf(Number(pid))) - 1), ...rest]],
     ['boot', ([pid = '', , , ...rest]: string[]) => [pid, startOf(Number(pid)), '00000000-0000-0000-0000-000000000000', ...rest]],
   ])('a process with the same pid and another %s gets no signal; the run is lost (F07)', async (_what, change) => {
     const { run, stranger } = await mistaken(change)
