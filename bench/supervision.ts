@@ -24,7 +24,7 @@ export const supervision: Bench = {
 **start**: from the first request until the last of the sleeping programs is said to run, with \`startsecs\` 0: each of Regent's starts is
 a durable intent, a run on record, a wrapper and two pipes to the log pump. **killed child back**: from \`kill -9\` until the program's next life wrote its
 line, ${KILLS} programs, ten kills a second. **memory** is that of the daemon; proportional, of all processes beside the programs. **idle processor**
-is that of daemon and helpers over ${IDLE_MS / 1000} s, of one core. **re-adopted** is from the start of the process after \`kill -9\` to
+is that of daemon and helpers over ${IDLE_MS / 1000} s, as long after the starts, of one core. **re-adopted** is from the start of the process after \`kill -9\` to
 \`regent ready\`, all taken up with their pids.`,
   n: 500,
   of: 'agents, and twice as many to re-adopt',
@@ -85,7 +85,7 @@ async function keptByRegent(lab: Lab): Promise<Measured & { kept: Kept; percent:
   const regent = await startRegent(lab, 'start-many')
   await addSleepers(regent, lab.n, false)
   const startMs = await startAll(lab, regent, lab.n)
-  await pause(IDLE_MS / 4, undefined, { signal: lab.signal })
+  await pause(IDLE_MS, undefined, { signal: lab.signal })
   const kept = { startMs, pids: await oursBeside(regent) }
   const memory = memoryNow(kept)
   const percent = await idlePercent(lab, kept.pids)

@@ -9,6 +9,7 @@ import { AgentRuns } from './agent-runs.ts'
 import { checkHost, findSetsid } from './check.ts'
 import type { Confinement } from './confinement.ts'
 import { type Confiner, openConfiner } from './confiner.ts'
+import { DefaultCpus } from './default-cpus.ts'
 import { Enclosure } from './enclosure.ts'
 import { RunWatch } from './exits.ts'
 import { checkId, handleOf, isSafeId, runIdOf } from './handle.ts'
@@ -51,6 +52,7 @@ class ProcessRuntime implements Runtime {
   readonly #runs: AgentRuns
   readonly #tree = new ProcessTree()
   readonly #later: Later
+  readonly #defaultCpus: DefaultCpus
   readonly #live = new Map<string, ProcessRun>()
   readonly #confinements = new Map<string, Confinement>()
   readonly #opening = new Map<string, Promise<Run>>()
@@ -66,6 +68,12 @@ class ProcessRuntime implements Runtime {
     this.#settings = settings
     this.#watch = new RunWatch(settings)
     this.#later = new Later(settings.clock)
+    this.#defaultCpus = new DefaultCpus({
+      clock: settings.clock,
+      logger: settings.logger,
+      cpus: settings.limits.cpus,
+      busy: () => this.#opening.size > 0,
+    })
     this.#runs = new AgentRuns(settings)
     this.#turns = new Turns(STARTS_AT_ONCE, () => settings.clock.elapsed())
     this.#launcher = new Launcher(settings, this.#watch)
@@ -115,7 +123,8 @@ class ProcessRuntime implements Runtime {
     signal?.throwIfAborted()
     this.#refuseWhenClosed()
     checkId('run id', spec.runId)
-    const limited = { ...spec, limits: { ...this.#settings.limits, ...spec.limits } }
+    const { cpus: _givenLater, ...defaults } = this.#settings.limits
+    const limited = { ...spec, limits: { ...defaults, ...spec.limits } }
     return this.#once(spec.runId, (directory) => (directory.claimed() ? this.#adopt(directory) : this.#launch(directory, limited)))
   }
 
@@ -161,6 +170,7 @@ class ProcessRuntime implements Runtime {
     this.#pump.close()
     this.#watch.close()
     this.#later.close()
+    this.#defaultCpus.close()
     this.#confiner.close()
   }
 
@@ -230,6 +240,7 @@ class ProcessRuntime implements Runtime {
     })
     if (!run.finished) {
       this.#live.set(directory.runId, run)
+      if (kept) this.#defaultCpus.add(kept.groups)
       this.#pump.ensure()
     }
     return run

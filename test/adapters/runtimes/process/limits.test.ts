@@ -103,6 +103,17 @@ describe('the other limits', () => {
     expect((await linesOf(runtime, spec.agentId)).join(' ')).toMatch(/^25000( 100000)?$/)
   })
 
+  it('give one that names none the default share a moment after its start, and leave alone what was named', async () => {
+    const runtime = await enforcing('cpus', { limits: { cpus: 0.5 } })
+    if (!runtime) return
+    const quota =
+      'cat $(sed -n "s/^[0-9]*:cpu[^:]*:/\\/sys\\/fs\\/cgroup\\/cpu/p" /proc/self/cgroup)/cpu.cfs_quota_us 2> /dev/null || cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/cpu.max'
+    const runs = await Promise.all([{}, { cpus: 2 }].map((limits) => runtime.start(specOf(['sleep', '1000'], { limits }))))
+    const told = async (at: number) => (await runs[at]?.exec(['sh', '-c', quota], { timeoutMs: 5000 }))?.output.trim()
+    await until(async () => (await told(0))?.startsWith('50000') === true, 'the default share')
+    expect(await told(1)).toMatch(/^200000/)
+  })
+
   it('bound its open files', async () => {
     const runtime = await openRuntime(undefined, { limits: { open_files: 77 } })
     const spec = specOf(['sh', '-c', 'ulimit -n'])
