@@ -85,8 +85,9 @@ async function keptByRegent(lab: Lab): Promise<Measured & { kept: Kept; percent:
   const regent = await startRegent(lab, 'start-many')
   await addSleepers(regent, lab.n, false)
   const startMs = await startAll(lab, regent, lab.n)
-  await pause(IDLE_MS, undefined, { signal: lab.signal })
+  // Asked before the pause: who asks is not idle.
   const kept = { startMs, pids: await oursBeside(regent) }
+  await pause(IDLE_MS, undefined, { signal: lab.signal })
   const memory = memoryNow(kept)
   const percent = await idlePercent(lab, kept.pids)
   await stopAll(regent)

@@ -38,4 +38,19 @@ describe('the recorded figures', () => {
     expect(goalsOf('approval')).toMatchObject([{ goal: 20 }])
     most('approval')
   })
+
+  it('[I3-PERF-03] memory beside pm2, and processor when idle, with 500 agents', () => {
+    within('memory, 500 running', 'idle processor, 500 agents')
+  })
+
+  it('[I3-PERF-04] a thousand agents: taken up again, the API while they start, and their stop', () => {
+    within('1000 re-adopted after kill -9', 'an API read while 1000 start, p99', 'stop 1000')
+  })
+
+  /** These figures of Regent beside its peers are there, and each meets its goal. */
+  function within(...names: string[]): void {
+    const figures = goalsOf('supervision').filter(({ what }) => names.some((name) => what === `regent: ${name}`))
+    expect(figures.map(({ what }) => what).sort()).toEqual(names.map((name) => `regent: ${name}`).sort())
+    expect(figures.filter(({ goal, value }) => !(value <= goal))).toEqual([])
+  }
 })

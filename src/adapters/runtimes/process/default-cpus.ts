@@ -17,7 +17,7 @@ export interface DefaultCpusOptions {
 
 const PAUSE_MS = 250
 /** However busy it is. */
-const LATEST_MS = 3000
+const LATEST_MS = 10_000
 
 /**
  * Gives runs that name no limit of processors the configured one, a moment after their start and one after the other: the kernel takes
