@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { RegentError, reasonOf, systemCode } from '../../kernel/errors.ts'
@@ -17,6 +17,7 @@ import {
 } from './archive-manifest.ts'
 import { takeLock } from './lock.ts'
 import { readTar, type TarEntry } from './tar.ts'
+import { namesIn } from './traces.ts'
 
 export interface RestoreOptions {
   readonly file: string
@@ -162,15 +163,6 @@ async function moveAgent(agent: string, from: string, to: string): Promise<void>
   await copyFile(join(from, secrets), join(to, secrets)).catch((error: unknown) => {
     if (systemCode(error) !== 'ENOENT') throw error
   })
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 async function flushFolder(path: string): Promise<void> {

@@ -18,7 +18,8 @@ export async function runsIn(dir: string): Promise<number> {
   return names.filter((name) => existsSync(join(dir, 'runs', name, 'run.json'))).length
 }
 
-async function namesIn(folder: string): Promise<string[]> {
+/** What is in a folder; nothing where there is none. */
+export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
