@@ -277,7 +277,8 @@ export class Keeper {
       })
       return true
     }
-    this.#stopElapsed ??= this.#s.clock.elapsed() - sinceStopped(record.life, this.#s.clock.now())
+    // A Regent before this one may have begun the stop.
+    this.#stopElapsed ??= this.#s.clock.elapsed() - Math.max(0, this.#s.clock.now() - record.life.since)
     const turn = await stopTurn(record.agent, this.#s.clock.elapsed() - this.#stopElapsed, this.#s)
     if ('waitMs' in turn) {
       this.#timer(turn.waitMs)
@@ -391,6 +392,3 @@ export class Keeper {
     return false
   }
 }
-
-/** ms that a stop has been under way already, when a Regent before this one began it. */
-const sinceStopped = ({ state, since }: LifeRow, now: number): number => (state === 'STOPPING' ? Math.max(0, now - since) : 0)

@@ -4,7 +4,7 @@ import { reasonOf, systemCode } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import { read } from './cgroup.ts'
 import type { RunGroups } from './kept.ts'
-import { settingsFor } from './run-groups.ts'
+import { type Setting, settingsFor } from './run-groups.ts'
 
 export interface DefaultCpusOptions {
   readonly clock: Clock
@@ -25,7 +25,7 @@ const LATEST_MS = 10_000
  */
 export class DefaultCpus {
   readonly #o: DefaultCpusOptions
-  #queue: RunGroups[] = []
+  #queue: Setting[] = []
   #cancel: (() => void) | undefined
   #working = false
 
@@ -34,8 +34,9 @@ export class DefaultCpus {
   }
 
   add(groups: RunGroups): void {
-    if (this.#o.cpus === undefined || !groups.cpu) return
-    this.#queue.push(groups)
+    const { cpus } = this.#o
+    if (cpus === undefined || !groups.cpu) return
+    this.#queue.push(...settingsFor({ cpu: groups.cpu }, { cpus }))
     if (!this.#working) this.#later(this.#o.clock.elapsed() + LATEST_MS)
     this.#working = true
   }
@@ -53,21 +54,17 @@ export class DefaultCpus {
   }
 
   async #work(): Promise<void> {
-    for (let groups = this.#queue.shift(); groups; groups = this.#queue.shift()) await this.#set(groups)
+    for (let setting = this.#queue.shift(); setting; setting = this.#queue.shift()) await this.#set(setting)
     this.#working = false
   }
 
-  async #set(groups: RunGroups): Promise<void> {
-    for (const { file, value } of settingsFor(
-      { ...(groups.cpu && { cpu: groups.cpu }) },
-      { ...(this.#o.cpus !== undefined && { cpus: this.#o.cpus }) },
-    ))
-      try {
-        // What an agent was given by itself, or by a Regent before this one, stays.
-        if (/^(-1|max )/.test(read(file) ?? '')) await writeFile(file, value, { flag: 'r+' })
-      } catch (error) {
-        const gone = systemCode(error) === 'ENOENT' || systemCode(error) === 'ENODEV'
-        if (!gone) this.#o.logger.warn({ file, reason: reasonOf(error) }, 'the default limit of processors cannot be set for a run')
-      }
+  async #set({ file, value }: Setting): Promise<void> {
+    try {
+      // What an agent was given by itself, or by a Regent before this one, stays.
+      if (/^(-1|max )/.test(read(file) ?? '')) await writeFile(file, value, { flag: 'r+' })
+    } catch (error) {
+      const gone = systemCode(error) === 'ENOENT' || systemCode(error) === 'ENODEV'
+      if (!gone) this.#o.logger.warn({ file, reason: reasonOf(error) }, 'the default limit of processors cannot be set for a run')
+    }
   }
 }

@@ -54,7 +54,6 @@ class ProcessRuntime implements Runtime {
   readonly #later: Later
   readonly #defaultCpus: DefaultCpus
   readonly #live = new Map<string, ProcessRun>()
-  readonly #confinements = new Map<string, Confinement>()
   readonly #opening = new Map<string, Promise<Run>>()
   readonly #closed = new AbortController()
   readonly #launcher: Launcher
@@ -194,14 +193,14 @@ class ProcessRuntime implements Runtime {
         hint: 'Create it, or choose another with cwd.',
       })
     this.#pump.ensure()
-    const record = await this.#turns.run(() => this.#spawn(directory, spec))
-    const run = await this.#adopt(directory, factsOf(spec), record)
+    const { record, kept } = await this.#turns.run(() => this.#spawn(directory, spec))
+    const run = await this.#adopt(directory, factsOf(spec, kept), record)
     setImmediate(() => this.#prune(spec.agentId))
     return run
   }
 
-  /** Null when another wrapper, left by a Regent before this one, was faster. */
-  async #spawn(directory: RunDirectory, spec: RunSpec): Promise<PidRecord | null> {
+  /** No record when another wrapper, left by a Regent before this one, was faster. */
+  async #spawn(directory: RunDirectory, spec: RunSpec): Promise<{ readonly record: PidRecord | null; readonly kept?: Kept }> {
     let confinement: Confinement | undefined
     try {
       confinement = this.#settings.confine(spec)
@@ -209,11 +208,9 @@ class ProcessRuntime implements Runtime {
       const { account } = confinement.kept
       if (spec.link) directory.offerLink(spec.link, account)
       if (spec.link && account) this.#confiner.admit(account, directory.file('link.json'))
-      const record = await this.#launcher.launch(directory, spec, confinement)
-      this.#confinements.set(spec.runId, confinement)
-      return record
+      return { record: await this.#launcher.launch(directory, spec, confinement), kept: confinement.kept }
     } catch (error) {
-      if (!directory.discard(error instanceof LaunchRefused && error.refused)) return null
+      if (!directory.discard(error instanceof LaunchRefused && error.refused)) return { record: null }
       confinement?.release()
       this.#runs.drop(spec.agentId, spec.runId)
       throw startFailed(error)
@@ -223,7 +220,7 @@ class ProcessRuntime implements Runtime {
   async #adopt(directory: RunDirectory, facts = directory.facts(), known: PidRecord | null = null): Promise<ProcessRun> {
     if (facts) this.#runs.note(directory.runId, facts)
     const record = known ?? (await awaitPid(this.#settings, this.#watch, this.#tree, directory))
-    const kept = this.#confinements.get(directory.runId)?.kept ?? facts?.kept
+    const kept = facts?.kept
     const enclosure = new Enclosure({ runId: directory.runId, record, kept, tree: this.#tree, logger: this.#settings.logger })
     const run = new ProcessRun({
       directory,
@@ -248,7 +245,6 @@ class ProcessRuntime implements Runtime {
 
   #ended(runId: string, { kept }: Enclosure): void {
     this.#live.delete(runId)
-    this.#confinements.delete(runId)
     this.#later.do(() => {
       this.#watch.forget(runId)
       this.#confiner.release(kept.groups)

@@ -50,13 +50,10 @@ export function openPlaces(name: string, source: GroupSource, by: EndBy = 'auto'
     const mount = mounts.find(({ version, controllers }) => version === 1 && controllers.includes(old[part]))
     const opened = mount ? attempt(() => openFolder(source.root ? mount.dir : mount.own, name, 1)) : undefined
     if (opened && 'dir' in opened) places[part] = opened
+    else if (part === 'all' && home && 'dir' in home && by !== 'freezer') places.all = home
     else
       missing[part] =
         opened?.reason ?? (home && 'reason' in home ? home.reason : `the cgroup controller ${old[part]} is not to be had here`)
-  }
-  if (!places.all && home && 'dir' in home && by !== 'freezer') {
-    places.all = home
-    delete missing.all
   }
   return { places, missing }
 }
