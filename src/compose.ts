@@ -18,6 +18,7 @@ import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
 import type { Found } from './adapters/stores/sqlite/set-aside.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
+import { parseBrokerUrl } from './contract/brokers.ts'
 import type { Check } from './contract/system.ts'
 import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
 import { type TakenUp, takeUpRuns } from './core/system/take-up.ts'
@@ -27,6 +28,7 @@ import { randomIds } from './kernel/ids.ts'
 import { localUser } from './kernel/local-user.ts'
 import { type Logger, silentLogger } from './kernel/logger.ts'
 import type { Archive, BackupOptions } from './ports/archive.ts'
+import type { Brokers } from './ports/brokers.ts'
 import type { Bus } from './ports/bus.ts'
 import type { Project } from './ports/project.ts'
 import type { Runtime } from './ports/runtime.ts'
@@ -39,6 +41,8 @@ const regentRoot = fileURLToPath(new URL('..', import.meta.url))
 
 export interface Composed {
   readonly core: RunningCore
+  /** For the doors that are opened at a broker. */
+  readonly brokers: Brokers
   readonly clock: Clock
   readonly logger: Logger
   readonly home: Pick<Home, 'dir' | 'paths' | 'writeAddress' | 'removeAddress'>
@@ -69,7 +73,7 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
     await refuseLost(config)
     const store = keep(await openStore(config, logger, ballast))
     const runtime = keep(await openRuntime(config, home, logger))
-    const bus = keep(await openBus(config, logger))
+    const { bus, brokers } = await openBuses(config, logger, keep)
     const project = keep(openProject(config, home, secrets, logger))
     await writeSupervisorConf(project.root, home.paths.socket).catch((error: unknown) =>
       logger.warn(
@@ -83,10 +87,10 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
       archive: archiveOf(config),
       self: keep(createSelf(systemClock)),
     }
-    const adapters = { store, runtime, bus, project, secrets, logger, clock: systemClock, linkUrl, ...small }
+    const adapters = { store, runtime, bus, brokers, project, secrets, logger, clock: systemClock, linkUrl, ...small }
     const core = keep(createCore({ ...adapters, ...settingsOf(config, home, ballast) }))
     keep(collectWhenIdle(systemClock))
-    return { core, clock: systemClock, logger, home, log, close: closeAll }
+    return { core, brokers, clock: systemClock, logger, home, log, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
@@ -99,7 +103,19 @@ function settingsOf(
   ballast: Ballast,
 ): Omit<
   CoreOptions,
-  'store' | 'runtime' | 'bus' | 'project' | 'secrets' | 'logger' | 'clock' | 'linkUrl' | 'prober' | 'calendar' | 'archive' | 'self'
+  | 'store'
+  | 'runtime'
+  | 'bus'
+  | 'brokers'
+  | 'project'
+  | 'secrets'
+  | 'logger'
+  | 'clock'
+  | 'linkUrl'
+  | 'prober'
+  | 'calendar'
+  | 'archive'
+  | 'self'
 > {
   return {
     ids: randomIds,
@@ -199,11 +215,18 @@ async function openRuntime(config: Config, home: Home, logger: Logger): Promise<
   })
 }
 
-async function openBus(config: Config, logger: Logger): Promise<Bus> {
-  if (!config.busUrl.startsWith('memory:'))
-    throw new RegentError('NOT_YET', `the bus ${config.busUrl.split(':')[0]} is not there yet`, {
-      hint: 'leave REGENT_BUS_URL out: the embedded bus is the default',
-    })
+/** Regent's own bus, and the brokers that the configuration names beside it. */
+async function openBuses(config: Config, logger: Logger, keep: <T extends { close(): Promise<void> }>(part: T) => T) {
+  const { allowInsecureTls } = config
+  const settings = config.busUrl.startsWith('memory:') ? undefined : parseBrokerUrl(config.busUrl)
+  const { openBrokers, openSafely } = await import('./adapters/buses/broker-pool.ts')
+  const bus = keep(settings ? await openSafely(settings, { allowInsecureTls, clock: systemClock, logger }) : await openMemoryBus(logger))
+  const named = Object.values(config.brokers).map((url) => parseBrokerUrl(url))
+  const brokers = keep(await openBrokers({ bus: { bus, settings }, settings: named, allowInsecureTls, clock: systemClock, logger }))
+  return { bus, brokers }
+}
+
+async function openMemoryBus(logger: Logger): Promise<Bus> {
   const { createMemoryBus } = await import('./adapters/buses/memory/memory-bus.ts')
   return createMemoryBus({ clock: systemClock, logger })
 }

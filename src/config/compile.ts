@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { brokersOf } from './brokers.ts'
 import type { Config } from './config.ts'
 import { defaultHome } from './locate.ts'
 import type { WrittenConfig } from './schema.ts'
@@ -42,6 +43,7 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
     auth: written.auth,
     databaseUrl: databaseUrl(written.database_url, home),
     busUrl: written.bus_url,
+    brokers: brokersOf(written.brokers),
     allowInsecureTls: written.allow_insecure_tls,
     logLevel: written.log.level,
     allowedHosts: http.allowed_hosts,

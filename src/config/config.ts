@@ -15,6 +15,8 @@ export interface Config {
   readonly databaseUrl: string
   /** `memory:`, `redis://…`, `kafka://host:port,…`, `amqp://…`, `stomp://…`. */
   readonly busUrl: string
+  /** Addresses of the brokers beside it, as `parseBrokerUrl` reads them; an absent one is not used. */
+  readonly brokers: { readonly redis?: string; readonly kafka?: string; readonly rabbitmq?: string; readonly stomp?: string }
   readonly allowInsecureTls: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** Values of the Host header that are accepted beside the local ones. */

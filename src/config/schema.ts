@@ -61,10 +61,10 @@ const top = {
   bus_url: from(
     z
       .string()
-      .regex(/^(memory:|(rediss?|kafka|amqps?|stomp|stomps):\/\/)/, 'must start with memory:, redis://, kafka://, amqp:// or stomp://')
+      .regex(/^(memory:|(rediss?|kafkas?|amqps?|stomps?):\/\/)/, 'must start with memory:, redis://, kafka://, amqp:// or stomp://')
       .default('memory:')
       .describe('what carries messages between agents'),
-    { env: ['REGENT_BUS_URL'], flag: 'bus-url' },
+    { env: ['REGENT_BUS_URL'], flag: 'bus-url', secret: true },
   ),
   allow_insecure_tls: from(z.boolean().default(false).describe('obey agents that ask not to verify TLS certificates'), {
     env: ['REGENT_ALLOW_INSECURE_TLS'],
@@ -238,6 +238,75 @@ const logs = z
   .prefault({})
   .describe("agents' output")
 
+const brokerUrl = (schemes: string, example: string) =>
+  z.string().regex(new RegExp(`^(${schemes})://[^\\s]+$`), `must be an address such as ${example}`)
+const file = z.string().min(1).optional()
+
+/** Those of DESIGN.md: naming one opens its door. */
+const brokers = z
+  .strictObject({
+    redis_url: from(
+      brokerUrl('rediss?', 'redis://host:6379/0')
+        .optional()
+        .describe('Redis for channels of agents and programs; several hosts with ?cluster=true are a cluster'),
+      { env: ['REDIS_URL'], secret: true, dotenv: true },
+    ),
+    redis_host: from(z.string().min(1).optional().describe('Redis by host, where there is no redis_url'), {
+      env: ['REDIS_HOST'],
+      dotenv: true,
+    }),
+    redis_port: from(port.default(6379).describe('port of redis_host'), { env: ['REDIS_PORT'], dotenv: true }),
+    rabbitmq_url: from(
+      brokerUrl('amqps?', 'amqp://user:password@host:5672/vhost').optional().describe('RabbitMQ of the agent commands and events'),
+      { env: ['RABBITMQ_URL'], secret: true, dotenv: true },
+    ),
+    kafka_url: from(brokerUrl('kafkas?', 'kafka://host:9092,other:9092').optional().describe('Kafka; wins over bootstrap_servers'), {
+      env: ['REGENT_KAFKA_URL'],
+      secret: true,
+      dotenv: true,
+    }),
+    bootstrap_servers: from(words('Kafka by its brokers; with a port or a name of Amazon MSK, tokens of AWS IAM are used'), {
+      env: ['MSK_BOOTSTRAP_SERVERS'],
+      dotenv: true,
+    }),
+    aws_region: from(z.string().min(1).default('ap-south-1').describe('region of Amazon MSK, for IAM tokens'), {
+      env: ['AWS_REGION'],
+      dotenv: true,
+    }),
+    activemq_host: from(z.string().min(1).optional().describe('STOMP broker of the testbed control queue'), {
+      env: ['ACTIVEMQ_HOST'],
+      dotenv: true,
+    }),
+    activemq_port: from(port.default(61_612).describe('port of activemq_host'), { env: ['ACTIVEMQ_PORT'], dotenv: true }),
+    activemq_user: from(z.string().default('admin').describe('user of the STOMP broker'), { env: ['ACTIVEMQ_USER'], dotenv: true }),
+    activemq_password: from(z.string().default('admin').describe('password of the STOMP broker'), {
+      env: ['ACTIVEMQ_PASSWORD'],
+      secret: true,
+      dotenv: true,
+    }),
+    activemq_use_ssl: from(z.boolean().default(false).describe('whether it is reached over TLS'), {
+      env: ['ACTIVEMQ_USE_SSL'],
+      dotenv: true,
+    }),
+    activemq_ca_certs: from(file.describe('PEM file of who signs its certificate'), {
+      env: ['ACTIVEMQ_SSL_CA_CERTS'],
+      dotenv: true,
+      file: true,
+    }),
+    activemq_cert_file: from(file.describe('PEM file of our own certificate'), {
+      env: ['ACTIVEMQ_SSL_CERT_FILE'],
+      dotenv: true,
+      file: true,
+    }),
+    activemq_key_file: from(file.describe('PEM file of the key of activemq_cert_file'), {
+      env: ['ACTIVEMQ_SSL_KEY_FILE'],
+      dotenv: true,
+      file: true,
+    }),
+  })
+  .prefault({})
+  .describe('brokers beside the bus: naming one opens what is spoken there')
+
 const events = z
   .strictObject({
     keep: from(z.int().min(1000).max(100_000_000).default(100_000).describe('how many the journal keeps'), { env: ['REGENT_EVENTS_KEEP'] }),
@@ -255,6 +324,7 @@ export const writtenConfig = z
     tools,
     agents,
     logs,
+    brokers,
     events,
   })
   .describe('Settings of Regent: regent.toml in the project')

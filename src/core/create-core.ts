@@ -5,6 +5,7 @@ import { type RegentError, reasonOf } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Archive } from '../ports/archive.ts'
+import type { Brokers } from '../ports/brokers.ts'
 import type { Bus } from '../ports/bus.ts'
 import type { Calendar } from '../ports/calendar.ts'
 import type { Prober } from '../ports/prober.ts'
@@ -48,6 +49,7 @@ export interface CoreOptions {
   readonly store: Store
   readonly runtime: Runtime
   readonly bus: Bus
+  readonly brokers: Brokers
   readonly project: Project
   readonly secrets: Secrets
   readonly prober: Prober

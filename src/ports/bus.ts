@@ -1,4 +1,9 @@
-/** Carries messages between agents, Regent and others. Handlers must tolerate repeats. */
+/**
+ * Carries messages between agents, Regent and others. Handlers must tolerate repeats. What an adapter needs to know of a message that
+ * its body does not tell (id, key, headers, attempt) travels in the broker's own properties, so that a body is on the wire exactly as
+ * it was given; a message of a foreign client, which has none of these, gets an id made from its place at the broker, the same at
+ * each redelivery.
+ */
 export interface Outgoing {
   readonly id: string
   readonly body: string
@@ -12,8 +17,15 @@ export interface Outgoing {
 
 export interface Topic {
   readonly name: string
-  /** For brokers that have them. */
+  /** For RabbitMQ: an exchange by name, `name` being the routing key; '' is its default exchange, `name` being the queue. */
   readonly exchange?: string
+  /** What the exchange is declared as, durable; default topic. */
+  readonly exchangeType?: 'direct' | 'topic' | 'fanout'
+  /**
+   * Reaches who listens at that moment and is kept for nobody, body alone, at most once: Redis pub/sub, which the seeds' scripts speak.
+   * Groups, redelivery and dead letters do not apply. Buses without such a thing carry it as any other topic.
+   */
+  readonly fleeting?: boolean
 }
 
 export interface Incoming extends Outgoing {
@@ -32,6 +44,20 @@ export interface SubscribeOptions {
   readonly concurrency?: number
   /** Default 5. */
   readonly maxAttempts?: number
+  /** Where a group that the broker does not know yet begins; a known one goes on where it stood. Default latest. */
+  readonly from?: 'latest' | 'earliest'
+  /** One subscriber of the group has all the messages, the others stand by and take over when it is gone. */
+  readonly exclusive?: boolean
+  /** RabbitMQ: the queue of a door's contract, declared just so and bound to `keys` (default: the topic's name) of the topic's exchange. */
+  readonly queue?: {
+    readonly name: string
+    readonly durable: boolean
+    readonly exclusive?: boolean
+    readonly keys?: readonly string[]
+    readonly arguments?: Readonly<Record<string, string | number | boolean>>
+  }
+  /** Gives up the wait for a broker that is away; once subscribed it has no effect. */
+  readonly signal?: AbortSignal
 }
 
 export interface Subscription {
@@ -40,9 +66,33 @@ export interface Subscription {
 }
 
 export interface DeadLetter {
+  /** Names it for `requeue` and `drop`. */
+  readonly id: string
   readonly message: Incoming
+  /** Of which group; null for a subscriber without one. */
+  readonly group: string | null
   readonly reason: string
+  /** Epoch ms. */
   readonly at: number
+}
+
+/** How a bus stands with its broker. */
+export interface BusStatus {
+  readonly connected: boolean
+  /** Epoch ms: since when it is so. */
+  readonly since: number
+  /** Why not, in words, where it is not. */
+  readonly reason: string | null
+  /** How often the connection was made anew. */
+  readonly reconnects: number
+}
+
+/** What waits for one group of subscribers of this client. */
+export interface Lag {
+  readonly topic: string
+  readonly group: string | null
+  /** Published and not acknowledged; null where the broker does not tell. */
+  readonly waiting: number | null
 }
 
 export interface Bus {
@@ -53,11 +103,34 @@ export interface Bus {
     readonly ordered: boolean
     readonly groups: boolean
   }
-  /** Resolves when the bus has taken the message over. Throws UNAVAILABLE, or TOO_LARGE over 1 MiB. */
+  /**
+   * Resolves when the bus has taken the message over, confirmed by the broker. Throws UNAVAILABLE while the broker is away (after 5 s
+   * at most; nothing is kept to be sent later), or TOO_LARGE over 1 MiB. After UNAVAILABLE the message may have arrived all the same: publish it
+   * again under the same id.
+   */
   publish(topic: Topic, message: Outgoing, signal?: AbortSignal): Promise<void>
+  /**
+   * Resolves once the broker has the subscription, however long the broker is away; it then outlives lost connections, until it is
+   * closed. Rejects when the bus is closed, the signal aborts, or the broker refuses for good (INVALID, FORBIDDEN).
+   */
   subscribe(topic: Topic, handler: Handler, options?: SubscribeOptions): Promise<Subscription>
-  topics(): Promise<readonly { readonly name: string; readonly subscribers: number; readonly waiting: number }[]>
-  deadLetters(topic: Topic): Promise<readonly DeadLetter[]>
+  /** What there is; counts are null where the broker does not tell. Bounded to 1,000. */
+  topics(): Promise<readonly { readonly name: string; readonly subscribers: number | null; readonly waiting: number | null }[]>
+  /** For each subscription of this client. */
+  lag(): Promise<readonly Lag[]>
+  /** The newest of them, of one topic or of all that this bus buried; `limit` default 100. */
+  deadLetters(topic?: Topic, limit?: number): Promise<readonly DeadLetter[]>
+  /** Hands a dead letter to its topic once more, for its group where the broker can; false when there is none of this id. */
+  requeue(id: string): Promise<boolean>
+  /** Forgets a dead letter; false when there is none of this id. */
+  drop(id: string): Promise<boolean>
+  status(): BusStatus
+  /** Called when `connected` changes. */
+  onStatus(listener: (status: BusStatus) => void): void
+  /** Throws UNAVAILABLE, in words, within 5 s, when the broker cannot be used. */
   check(): Promise<void>
   close(): Promise<void>
 }
+
+/** The most bytes of a body, in UTF-8. */
+export const MOST_BODY = 1024 * 1024

@@ -43,6 +43,7 @@ describe('loadConfig', () => {
       auth: 'auto',
       databaseUrl: 'sqlite:/home/alice/.local/share/regent/regent.db',
       busUrl: 'memory:',
+      brokers: {},
       allowInsecureTls: false,
       logLevel: 'info',
       allowedHosts: [],

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { type BrokerPool, openBrokers } from '../../src/adapters/buses/broker-pool.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
 import type { FromRegent, FromRunner, OutBody } from '../../src/contract/link.ts'
@@ -33,6 +34,7 @@ export class CoreWorld {
   readonly #key = randomBytes(32)
   store!: Store
   bus!: Bus
+  brokers!: BrokerPool
   core!: RunningCore
 
   static async open(): Promise<CoreWorld> {
@@ -51,11 +53,14 @@ export class CoreWorld {
   async #begin(): Promise<void> {
     this.store = await openSqliteStore({ file: this.#file, logger: silentLogger, clock: systemClock })
     this.bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
-    const { store, bus, runtime, project, secrets, prober, calendar, archive } = this
+    const own = { bus: this.bus, settings: undefined }
+    this.brokers = await openBrokers({ bus: own, settings: [], allowInsecureTls: false, clock: systemClock, logger: silentLogger })
+    const { store, bus, brokers, runtime, project, secrets, prober, calendar, archive } = this
     this.core = createCore({
       ...{
         store,
         bus,
+        brokers,
         runtime,
         project,
         secrets,
@@ -86,6 +91,7 @@ export class CoreWorld {
 
   async #end(): Promise<void> {
     await this.core.close()
+    await this.brokers.close()
     await this.bus.close()
     await this.store.close()
   }

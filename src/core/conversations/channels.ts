@@ -1,4 +1,5 @@
 import type { Condition } from '../../contract/agents.ts'
+import { confirmationRequest, envelopeOf, type Heard, hear } from '../../contract/envelopes.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/errors.ts'
 import { isObject, type JsonObject } from '../../kernel/json.ts'
@@ -7,7 +8,6 @@ import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/b
 import type { AgentRow, EventRow, Store } from '../../ports/store.ts'
 import { type Claims, claimCursor } from '../agents/options.ts'
 import type { Relay } from '../events/outbox.ts'
-import { envelopeOf, type Heard, hear, requestOf } from './envelopes.ts'
 import { post } from './inbox.ts'
 import type { Links } from './links.ts'
 
@@ -107,13 +107,13 @@ export class Channels implements Claims {
     const stem = channel?.stem
     if (stem === undefined || !this.#holds(channel)) return []
     if (event.type === 'approval.requested') {
-      const message = { id: `${event.number}`, body: JSON.stringify(requestOf(event)), contentType: 'application/json' }
+      const message = { id: `${event.number}`, body: JSON.stringify(confirmationRequest(event.data)), contentType: 'application/json' }
       return [
         { topic: inbound(stem), message },
         { topic: outbound(stem), message },
       ]
     }
-    const envelope = event.type === 'message.sent' ? envelopeOf(event, `agent_${stem}`) : undefined
+    const envelope = event.type === 'message.sent' ? envelopeOf(event.data, `agent_${stem}`) : undefined
     if (!envelope) return []
     return [{ topic: outbound(stem), message: { id: `${event.number}`, body: JSON.stringify(envelope), contentType: 'application/json' } }]
   }

@@ -161,7 +161,7 @@ describe('the memory bus', () => {
     const { bus } = stoppedBus()
     await bus.subscribe(topic, () => Promise.reject(new Error('no')), { maxAttempts: 1 })
     for (let at = 0; at < 1003; at += 1) await bus.publish(topic, message(String(at)))
-    const letters = await bus.deadLetters(topic)
+    const letters = await bus.deadLetters(topic, 2000)
     expect(letters).toHaveLength(1000)
     expect([letters[0]?.message.body, letters.at(-1)?.message.body]).toEqual(['3', '1002'])
   })

@@ -48,6 +48,7 @@ export class Group {
   /** What waits behind a message of the same key. */
   readonly #lanes = new Map<string, Delivery[]>()
   readonly #pauses = new Map<Delivery, () => void>()
+  #waiting = 0
 
   constructor(clock: Clock, bury: (message: Incoming, reason: string) => void) {
     this.#clock = clock
@@ -56,6 +57,11 @@ export class Group {
 
   get size(): number {
     return this.#members.size
+  }
+
+  /** Messages that were published and are not done with. */
+  get waiting(): number {
+    return this.#waiting
   }
 
   /** The answer takes it out again and resolves when its handler is idle. */
@@ -70,6 +76,7 @@ export class Group {
   }
 
   offer(delivery: Delivery): void {
+    this.#waiting += 1
     const { key } = delivery
     const lane = key === undefined ? undefined : this.#lanes.get(key)
     if (lane) {
@@ -94,6 +101,7 @@ export class Group {
     this.#ready = []
     this.#pauses.clear()
     this.#lanes.clear()
+    this.#waiting -= left.length
     for (const delivery of left) delivery.finish()
   }
 
@@ -154,6 +162,7 @@ export class Group {
   }
 
   #finish(delivery: Delivery): void {
+    this.#waiting -= 1
     delivery.finish()
     if (delivery.key === undefined) return
     const next = this.#lanes.get(delivery.key)?.shift()

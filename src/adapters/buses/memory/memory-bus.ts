@@ -1,10 +1,20 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import type { Bus, DeadLetter, Handler, Outgoing, SubscribeOptions, Subscription, Topic } from '../../../ports/bus.ts'
+import {
+  type Bus,
+  type BusStatus,
+  type DeadLetter,
+  type Handler,
+  type Lag,
+  MOST_BODY,
+  type Outgoing,
+  type SubscribeOptions,
+  type Subscription,
+  type Topic,
+} from '../../../ports/bus.ts'
 import { MemoryTopic } from './memory-topic.ts'
 
-const MOST_BODY = 1024 * 1024
 const MOST_ENVELOPE = 64 * 1024
 /** How long a publish waits for its subscribers, in ms; a handler that publishes to its own topic waits it out. */
 const PATIENCE_MS = 5000
@@ -32,9 +42,11 @@ class MemoryBus implements Bus {
   readonly #topics = new Map<string, MemoryTopic>()
   readonly #subscriptions = new Set<Subscription>()
   #closed = false
+  readonly #since: number
 
   constructor({ clock, logger }: MemoryBusOptions) {
     this.#clock = clock
+    this.#since = clock.now()
     this.#logger = logger
   }
 
@@ -71,9 +83,31 @@ class MemoryBus implements Bus {
     return all.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  async deadLetters(topic: Topic): Promise<readonly DeadLetter[]> {
-    return [...(this.#topics.get(keyOf(topic))?.dead ?? [])]
+  async lag(): Promise<readonly Lag[]> {
+    return [...this.#topics.values()].flatMap((topic) => topic.lag())
   }
+
+  async deadLetters(topic?: Topic, limit = 100): Promise<readonly DeadLetter[]> {
+    const found = topic ? [this.#topics.get(keyOf(topic))] : [...this.#topics.values()]
+    const all = found.flatMap((one) => [...(one?.dead ?? [])])
+    return all.sort((a, b) => a.at - b.at).slice(-limit)
+  }
+
+  async requeue(id: string): Promise<boolean> {
+    this.#checkOpen()
+    return [...this.#topics.values()].some((topic) => topic.exhume(id, true))
+  }
+
+  async drop(id: string): Promise<boolean> {
+    return [...this.#topics.values()].some((topic) => topic.exhume(id, false))
+  }
+
+  status(): BusStatus {
+    return { connected: !this.#closed, since: this.#since, reason: this.#closed ? 'the bus is closed' : null, reconnects: 0 }
+  }
+
+  /** It is there as long as this process is. */
+  onStatus(): void {}
 
   async check(): Promise<void> {
     this.#checkOpen()

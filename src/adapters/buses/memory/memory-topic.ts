@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError } from '../../../kernel/errors.ts'
-import type { DeadLetter, Incoming, Outgoing, Topic } from '../../../ports/bus.ts'
+import type { DeadLetter, Incoming, Lag, Outgoing, Topic } from '../../../ports/bus.ts'
 import { Delivery, Held } from './delivery.ts'
 import { Group, type MemberOptions } from './group.ts'
 
@@ -13,6 +13,7 @@ export class MemoryTopic {
   readonly topic: Topic
   readonly #clock: Clock
   readonly #onDead: (letter: DeadLetter) => void
+  #buried = 0
   /** Under their name; a subscriber without one stands under itself. */
   readonly #groups = new Map<unknown, Group>()
   #dead: DeadLetter[] = []
@@ -54,21 +55,26 @@ export class MemoryTopic {
         retryAfter: 1,
       })
     }
+    return this.#hand(message, size, [...this.#groups.values()])
+  }
+
+  #hand(message: Outgoing, size: number, groups: readonly Group[]): Promise<void> {
+    if (groups.length === 0) return Promise.resolve()
     this.#waiting += 1
     this.#bytes += size
     this.#sequence += 1
-    const held = new Held(this.topic, message, size, this.#groups.size, (done) => {
+    const held = new Held(this.topic, message, size, groups.length, (done) => {
       this.#waiting -= 1
       this.#bytes -= done.size
     })
-    for (const group of this.#groups.values()) group.offer(new Delivery(held, this.#sequence))
+    for (const group of groups) group.offer(new Delivery(held, this.#sequence))
     return held.tried
   }
 
   /** The answer ends the subscription; it may be called again. */
   subscribe(name: string | undefined, options: MemberOptions): () => Promise<void> {
     const key = name ?? Symbol('alone')
-    const group = this.#groups.get(key) ?? new Group(this.#clock, (message, reason) => this.#bury(message, reason))
+    const group = this.#groups.get(key) ?? new Group(this.#clock, (message, reason) => this.#bury(message, reason, name ?? null))
     this.#groups.set(key, group)
     const leave = group.join(options)
     return () => {
@@ -78,8 +84,29 @@ export class MemoryTopic {
     }
   }
 
-  #bury(message: Incoming, reason: string): void {
-    const letter = { message, reason, at: this.#clock.now() }
+  /** Takes a dead letter out; with `again` its group, or everybody where that is gone, has it once more. */
+  exhume(id: string, again: boolean): boolean {
+    const letter = this.#dead.find((one) => one.id === id)
+    if (!letter) return false
+    this.#dead = this.#dead.filter((one) => one !== letter)
+    if (!again) return true
+    const { topic: _, attempt: __, ...message } = letter.message
+    const group = letter.group === null ? undefined : this.#groups.get(letter.group)
+    void this.#hand(message, 0, group ? [group] : [...this.#groups.values()])
+    return true
+  }
+
+  lag(): Lag[] {
+    return [...this.#groups].map(([name, group]) => ({
+      topic: this.topic.name,
+      group: typeof name === 'string' ? name : null,
+      waiting: group.waiting,
+    }))
+  }
+
+  #bury(message: Incoming, reason: string, group: string | null): void {
+    this.#buried += 1
+    const letter = { id: `${this.topic.name}/${this.#buried}`, message, group, reason, at: this.#clock.now() }
     this.#dead.push(letter)
     if (this.#dead.length > MOST_DEAD) this.#dead = this.#dead.slice(-MOST_DEAD)
     this.#onDead(letter)

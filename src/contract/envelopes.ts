@@ -1,8 +1,7 @@
-import type { Envelope } from '../../contract/messages.ts'
-import { isObject, type JsonObject, tryParse } from '../../kernel/json.ts'
-import type { EventRow } from '../../ports/store.ts'
+import { isObject, type JsonObject, tryParse } from '../kernel/json.ts'
+import type { Envelope } from './messages.ts'
 
-/** The wire format of agents' channels (CONTRACT.md 1.4 and 1.5). */
+/** The wire format of agents' channels (CONTRACT.md 1.4 and 1.5): what Regent and the runner both speak there. */
 
 export type Heard =
   | { readonly kind: 'prompt'; readonly content: string; readonly metadata: JsonObject }
@@ -25,14 +24,15 @@ const prompt = (content: string, metadata: JsonObject): Heard =>
   content.trim() === '' ? { kind: 'other' } : { kind: 'prompt', content, metadata }
 
 /** What an agent said, as its channel carries it; undefined for what is not for channels. */
-export function envelopeOf(event: EventRow, channelId: string): Envelope | undefined {
-  const { type, content, metadata } = event.data
+export function envelopeOf(said: Readonly<Record<string, unknown>>, channelId: string): Envelope | undefined {
+  const { type, content, metadata } = said
   if (typeof type !== 'string' || type === 'notice') return undefined
   return { type, content, channel_id: channelId, metadata: isObject(metadata) ? metadata : {} }
 }
 
-export function requestOf(event: EventRow): JsonObject {
-  const { id, server, tool, arguments: args, requested_at: requested, expires_at: expires, subagent } = event.data
+/** `approval` as the link's `approval_requested` and the journal's `approval.requested` have it. */
+export function confirmationRequest(approval: Readonly<Record<string, unknown>>): JsonObject {
+  const { id, server, tool, arguments: args, requested_at: requested, expires_at: expires, subagent } = approval as JsonObject
   return {
     type: 'tool_confirmation_request',
     request_id: id ?? null,
