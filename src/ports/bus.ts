@@ -102,6 +102,8 @@ export interface Bus {
     readonly durable: boolean
     readonly ordered: boolean
     readonly groups: boolean
+    /** A group that is new can begin with what was published before it. */
+    readonly replays: boolean
   }
   /**
    * Resolves when the bus has taken the message over, confirmed by the broker. Throws UNAVAILABLE while the broker is away (after 5 s

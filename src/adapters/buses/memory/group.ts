@@ -10,6 +10,7 @@ export interface MemberOptions {
   readonly handler: Handler
   readonly concurrency: number
   readonly maxAttempts: number
+  readonly exclusive: boolean
 }
 
 class Member {
@@ -123,6 +124,8 @@ export class Group {
   /** The least busy; undefined when all have enough. */
   #freeMember(): Member | undefined {
     let best: Member | undefined
+    const [first] = this.#members
+    if (first?.options.exclusive) return first.free ? first : undefined
     for (const member of this.#members) if (member.free && member.busy < (best?.busy ?? Number.POSITIVE_INFINITY)) best = member
     return best
   }

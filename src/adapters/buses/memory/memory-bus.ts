@@ -36,7 +36,7 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
 
 class MemoryBus implements Bus {
   readonly kind = 'memory'
-  readonly can = { durable: false, ordered: true, groups: true }
+  readonly can = { durable: false, ordered: true, groups: true, replays: false }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #topics = new Map<string, MemoryTopic>()
@@ -63,8 +63,8 @@ class MemoryBus implements Bus {
     const key = keyOf(topic)
     const found = this.#topics.get(key) ?? new MemoryTopic({ ...topic }, this.#clock, (letter) => this.#tell(letter))
     this.#topics.set(key, found)
-    const { concurrency = 1, maxAttempts = 5 } = options
-    const leave = found.subscribe(options.group, { handler, concurrency, maxAttempts })
+    const { concurrency = 1, maxAttempts = 5, exclusive = false } = options
+    const leave = found.subscribe(options.group, { handler, concurrency, maxAttempts, exclusive })
     const subscription: Subscription = {
       close: async () => {
         this.#subscriptions.delete(subscription)
