@@ -1,5 +1,6 @@
 // What Regent promises, as data. coverage.test.ts holds it equal to the tests; `npm test` prints how much of it is proved.
 import { agentCommands } from './requirements/agent-commands.ts'
+import { buses } from './requirements/buses.ts'
 import { faults } from './requirements/faults.ts'
 import { foundation } from './requirements/foundation.ts'
 import { managerApi } from './requirements/manager-api.ts'
@@ -34,6 +35,7 @@ export const reliabilityCounts = { promises: 10, faults: 79 }
 export const requirements: readonly Requirement[] = [
   ...foundation,
   ...supervision,
+  ...buses,
   ...reliability,
   ...faults,
   ...managerApi,
