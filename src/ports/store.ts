@@ -222,6 +222,8 @@ export interface EventFilter {
 }
 export interface Events {
   append(event: NewEvent): Promise<number>
+  /** Many at once, numbered in their order. */
+  appendAll(events: readonly NewEvent[]): Promise<void>
   list(filter: EventFilter): Promise<EventRow[]>
   /** Numbers of the oldest and newest event that are kept; both 0 when there is none. */
   window(): Promise<{ readonly oldest: number; readonly newest: number }>
@@ -240,7 +242,11 @@ export interface MessageFilter {
 export interface Messages {
   /** The number, or undefined when the id is taken. */
   insert(message: NewMessage): Promise<number | undefined>
+  /** Many at once, numbered in their order; the numbers by id, without those whose id is taken. No id may be in it twice. */
+  insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>>
   get(id: string): Promise<MessageRow | undefined>
+  /** In no order; without those that do not exist. */
+  getAll(ids: readonly string[]): Promise<MessageRow[]>
   list(filter: MessageFilter): Promise<MessageRow[]>
   /** Inbound ones in state queued or delivered, in order, after `number`. */
   waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]>
@@ -249,6 +255,8 @@ export interface Messages {
   /** The reply with `final` to a message. */
   finalReply(messageId: string): Promise<MessageRow | undefined>
   update(id: string, change: Partial<Pick<MessageRow, 'state' | 'tries' | 'reason'>>): Promise<void>
+  /** The same state for many. */
+  setState(ids: readonly string[], state: InboxState): Promise<void>
 }
 export interface Approvals {
   /** Inserts, or does nothing when the id is known. */

@@ -62,6 +62,27 @@ export function storeTalkConformance(open: OpenStore): void {
       expect(await store.read.messages.get('nothing')).toBeUndefined()
     })
 
+    it('takes many messages and many events at once, in order', async () => {
+      const store = await open()
+      const agent = agentRow()
+      await store.transaction((tables) => tables.agents.insert(agent))
+      const many = Array.from({ length: 150 }, (_, at) => messageRow(agent.id, { id: `many-${at}` }))
+      await store.transaction((tables) => tables.messages.insert(messageRow(agent.id, { id: 'many-3' })))
+      const numbers = await store.transaction((tables) => tables.messages.insertAll(many))
+      expect([numbers.size, numbers.has('many-3')]).toEqual([149, false])
+      const told = many.flatMap(({ id }) => numbers.get(id) ?? [])
+      expect(told).toEqual([...told].sort((a, b) => a - b))
+      const rows = await store.read.messages.getAll(['many-149', 'many-0', 'nothing'])
+      expect(rows.map(({ id, number }) => [id, number]).sort()).toEqual(['many-0', 'many-149'].map((id) => [id, numbers.get(id)]))
+      await store.transaction((tables) => tables.messages.setState(['many-0', 'many-1'], 'acknowledged'))
+      expect((await store.read.messages.countWaiting([agent.id])).get(agent.id)).toBe(148)
+      const before = (await store.read.events.window()).newest
+      const events = many.map(({ id }) => eventRow({ data: { id } }))
+      await store.transaction((tables) => tables.events.appendAll(events))
+      const listed = await store.read.events.list({ after: before, limit: 1000 })
+      expect(listed.map((event) => event.data.id)).toEqual(many.map(({ id }) => id))
+    })
+
     it('lists from either end, always ascending', async () => {
       const store = await open()
       const agent = agentRow()

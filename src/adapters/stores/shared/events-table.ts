@@ -1,7 +1,7 @@
 import type { EventFilter, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { rowOf, rowsOf } from './statement.ts'
+import { execute, inSteps, rowOf, rowsOf } from './statement.ts'
 
 const forms: Forms<NewEvent> = {
   at: 'plain',
@@ -29,6 +29,14 @@ export class EventsTable implements Events {
     )
     if (row === undefined) throw new Error('an event got no number')
     return row.number
+  }
+
+  async appendAll(events: readonly NewEvent[]): Promise<void> {
+    for (const some of inSteps(events)) {
+      const values = some.map((event) => written.encode(event))
+      const parameters = values.flatMap((row) => Object.values(row))
+      await execute(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
+    }
   }
 
   async list(filter: EventFilter): Promise<EventRow[]> {

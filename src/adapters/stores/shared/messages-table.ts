@@ -1,8 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { InboxState } from '../../../contract/messages.ts'
 import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { rowOf, rowsOf, update } from './statement.ts'
+import { execute, inSteps, rowOf, rowsOf, update } from './statement.ts'
 
 const forms: Forms<NewMessage> = {
   id: 'plain',
@@ -45,6 +46,31 @@ export class MessagesTable implements Messages {
         .returning('number'),
     )
     return row?.number
+  }
+
+  async insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>> {
+    const numbers = new Map<string, number>()
+    for (const some of inSteps(messages)) {
+      const values = some.map((message) => written.encode(message))
+      const parameters = values.flatMap((row) => Object.values(row))
+      const rows = await rowsOf(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
+        sql
+          .insertInto('messages')
+          .values(values)
+          .onConflict((conflict) => conflict.column('id').doNothing())
+          .returning(['id', 'number']),
+      )
+      for (const { id, number } of rows) numbers.set(id, number)
+    }
+    return numbers
+  }
+
+  async getAll(ids: readonly string[]): Promise<MessageRow[]> {
+    if (ids.length === 0) return []
+    const rows = await rowsOf(this.#db, 'messages.getAll', [this.#db.listed(ids)], (sql) =>
+      sql.selectFrom('messages').selectAll().where(this.#db.among('id', ids)),
+    )
+    return rows.map((row) => read.decode(row))
   }
 
   async get(id: string): Promise<MessageRow | undefined> {
@@ -98,6 +124,13 @@ export class MessagesTable implements Messages {
   async update(id: string, change: Partial<Pick<MessageRow, 'state' | 'tries' | 'reason'>>): Promise<void> {
     await update(this.#db, 'messages', written.change(change), id, (sql, columns) =>
       sql.updateTable('messages').set(columns).where('id', '=', id),
+    )
+  }
+
+  async setState(ids: readonly string[], state: InboxState): Promise<void> {
+    if (ids.length === 0) return
+    await execute(this.#db, 'messages.setState', [state, this.#db.listed(ids)], (sql) =>
+      sql.updateTable('messages').set({ state }).where(this.#db.among('id', ids)),
     )
   }
 }

@@ -33,6 +33,15 @@ export async function rowOf<Row>(
   return (await execute(db, name, values, build)).rows[0]
 }
 
+/** So many rows at most go into one statement; fewer go in steps, so that few texts are kept. */
+const STEPS = [64, 16, 4, 1] as const
+
+/** Cuts rows into pieces whose statements have one text each: by name and number of rows. */
+export function* inSteps<Row>(rows: readonly Row[]): Generator<readonly Row[]> {
+  let at = 0
+  for (const step of STEPS) for (; rows.length - at >= step; at += step) yield rows.slice(at, at + step)
+}
+
 /** Sets these columns of the row with this key; the text depends on which columns they are. */
 export async function update<Columns extends object>(
   db: Database,
