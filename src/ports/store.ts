@@ -310,6 +310,8 @@ export interface Tables {
 /** What Regent must remember. One writer; a change and the event that tells of it are one transaction. */
 export interface Store {
   readonly kind: 'sqlite' | 'postgres'
+  /** Where a server is that holds it, in words and without secrets. */
+  readonly place?: string
   /** Reads committed rows. */
   readonly read: Tables
   /**

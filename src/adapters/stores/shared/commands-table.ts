@@ -1,7 +1,7 @@
 import type { CommandRow, Commands } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, rowOf } from './statement.ts'
+import { rowOf, send } from './statement.ts'
 
 const codec = new Codec<CommandRow>({
   caller: 'plain',
@@ -28,7 +28,7 @@ export class CommandsTable implements Commands {
 
   async insert(row: CommandRow): Promise<void> {
     const values = codec.encode(row)
-    await execute(this.#db, 'commands.insert', Object.values(values), (sql) => sql.insertInto('commands').values(values))
+    await send(this.#db, 'commands.insert', Object.values(values), (sql) => sql.insertInto('commands').values(values))
   }
 
   async prune(at: number): Promise<number> {

@@ -1,6 +1,6 @@
 import type { Cursors } from '../../../ports/store.ts'
 import type { Database } from './schema.ts'
-import { execute, rowOf } from './statement.ts'
+import { rowOf, send } from './statement.ts'
 
 export class CursorsTable implements Cursors {
   readonly #db: Database
@@ -16,7 +16,7 @@ export class CursorsTable implements Cursors {
   }
 
   async set(name: string, value: number): Promise<void> {
-    await execute(this.#db, 'cursors.set', [name, value, value], (sql) =>
+    await send(this.#db, 'cursors.set', [name, value, value], (sql) =>
       sql
         .insertInto('cursors')
         .values({ name, value })

@@ -1,7 +1,7 @@
 import type { EventFilter, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, inSteps, rowOf, rowsOf } from './statement.ts'
+import { inSteps, numbered, rowOf, rowsOf, send } from './statement.ts'
 
 const forms: Forms<NewEvent> = {
   at: 'plain',
@@ -23,7 +23,11 @@ export class EventsTable implements Events {
   }
 
   async append(event: NewEvent): Promise<number> {
-    const values = written.encode(event)
+    const values = numbered(this.#db, 'events', written.encode(event))
+    if (values.number !== undefined) {
+      await send(this.#db, 'events.append', Object.values(values), (sql) => sql.insertInto('events').values(values))
+      return values.number
+    }
     const row = await rowOf(this.#db, 'events.append', Object.values(values), (sql) =>
       sql.insertInto('events').values(values).returning('number'),
     )
@@ -33,9 +37,9 @@ export class EventsTable implements Events {
 
   async appendAll(events: readonly NewEvent[]): Promise<void> {
     for (const some of inSteps(events)) {
-      const values = some.map((event) => written.encode(event))
+      const values = some.map((event) => numbered(this.#db, 'events', written.encode(event)))
       const parameters = values.flatMap((row) => Object.values(row))
-      await execute(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
+      await send(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
     }
   }
 

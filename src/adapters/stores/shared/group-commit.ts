@@ -24,11 +24,14 @@ class Overdue extends Error {}
 export interface GroupCommitOptions {
   /** Opens a transaction on the one writing connection, or throws at once. */
   readonly begin: () => Promise<Transaction>
-  readonly tables: (transaction: Transaction) => Tables
+  /** `isolated`: each work stands in a savepoint of its own. */
+  readonly tables: (transaction: Transaction, isolated: boolean) => Tables
   /** Whether `begin` failed because another program holds the database: it is then tried again. */
   readonly isBusy?: (error: unknown) => boolean
   /** Called when the disk is full; true when another try may now succeed. */
   readonly makeRoom?: () => boolean
+  /** What a database on the other side of a network adds. */
+  readonly remote?: RemoteDatabase
   readonly clock: Clock
   readonly logger: Logger
   /** Works in one transaction. */
@@ -39,7 +42,20 @@ export interface GroupCommitOptions {
   readonly deadline?: number
   /** How long a work waits for another program that holds the database, in ms. */
   readonly patience?: number
+  /** How long a work may wait for its turn where the database is slow, in ms; then it is refused with TIMED_OUT. */
+  readonly longest?: number
 }
+
+export interface RemoteDatabase {
+  /** Whether the connection is gone, and the transaction with it. */
+  readonly isLost: (error: unknown) => boolean
+  /** Whether the database still works on a statement. */
+  readonly isSlow: () => boolean
+  /** Whether the last transaction was committed, though its commit failed; undefined when that cannot be found out. */
+  readonly wasCommitted: () => Promise<boolean | undefined>
+}
+
+type Settings = Required<Omit<GroupCommitOptions, 'remote'>> & Pick<GroupCommitOptions, 'remote'>
 
 const LOCK_PAUSE_MS = 25
 /** How long a work may wait for others to come along while the process is busy anyway, and the length of a turn that was idle. */
@@ -51,15 +67,18 @@ const IDLE_TURN_MS = 0.05
  * are rolled back and run again in a transaction with a savepoint each; when that cannot be committed either, one by one.
  */
 export class GroupCommit {
-  readonly #options: Required<GroupCommitOptions>
+  readonly #options: Settings
   readonly #listeners: (() => void)[] = []
   #queue: Waiting[] = []
   #draining: Promise<void> | undefined
   #closed = false
+  /** Works in the next transaction: fewer than a batch where the database is slow. */
+  #size: number
 
   constructor(options: GroupCommitOptions) {
-    const nothing = () => false
-    this.#options = { batch: 128, queue: 10_000, deadline: 10_000, patience: 5000, isBusy: nothing, makeRoom: nothing, ...options }
+    const nothing = { isBusy: () => false, makeRoom: () => false }
+    this.#options = { batch: 128, queue: 10_000, deadline: 10_000, patience: 5000, longest: 15_000, ...nothing, ...options }
+    this.#size = this.#options.batch
   }
 
   run<T>(work: (tables: Tables) => Promise<T>, patience = this.#options.patience): Promise<T> {
@@ -87,8 +106,9 @@ export class GroupCommit {
   async #drain(): Promise<void> {
     await this.#gather()
     while (this.#queue.length > 0) {
+      this.#refuseOld()
       const transaction = await this.#begin(this.#queue)
-      if (transaction && (await this.#commit(transaction, this.#queue.splice(0, this.#options.batch)))) this.#announce()
+      if (transaction && (await this.#commit(transaction, this.#queue.splice(0, this.#size)))) this.announce()
       await this.#gather()
     }
     this.#draining = undefined
@@ -109,6 +129,16 @@ export class GroupCommit {
       turn = now
       await nextTurn()
     }
+  }
+
+  /** Where the database is slow or comes and goes, a work may have waited through the transactions of many others. */
+  #refuseOld(): void {
+    const { remote, clock, longest } = this.#options
+    const latest = clock.elapsed() - longest
+    if (!remote || (this.#queue[0]?.since ?? Number.POSITIVE_INFINITY) >= latest) return
+    const old = this.#queue.filter(({ since }) => since < latest)
+    this.#queue = this.#queue.filter(({ since }) => since >= latest)
+    refuse(old, slow())
   }
 
   /** undefined once nobody waits for it any more: who has waited too long for another program's lock is refused, the others wait on. */
@@ -137,18 +167,38 @@ export class GroupCommit {
 
   /** Settles every work of the batch; true when something was committed. Never rejects. */
   async #commit(transaction: Transaction, batch: readonly Waiting[], isolated = false, again = false): Promise<boolean> {
+    const { remote, makeRoom, batch: most } = this.#options
     const outcomes: Outcome[] = []
+    let isCommitting = false
     try {
       await this.#runAll(transaction, batch, isolated, outcomes)
-      if (!outcomes.some((outcome) => outcome.ok)) await this.#rollback(transaction)
+      isCommitting = outcomes.some((outcome) => outcome.ok)
+      if (!isCommitting) await this.#rollback(transaction)
       else await transaction.commit().execute()
     } catch (error) {
+      if (error instanceof Overdue && remote?.isSlow()) return this.#shorten(transaction, batch, outcomes.length)
       await this.#rollback(transaction)
-      if (!again && isFull(error) && this.#options.makeRoom()) return this.#retry(batch, isolated)
-      return this.#again(batch, isolated, outcomes.length, error)
+      const happened = isCommitting && remote ? await remote.wasCommitted() : false
+      if (happened === undefined) return refuse(batch, unknown(error))
+      if (!happened) {
+        if (remote?.isLost(error)) return again ? refuse(batch, error) : this.#retry(batch, isolated)
+        if (!again && isFull(error) && makeRoom()) return this.#retry(batch, isolated)
+        return this.#again(batch, isolated, outcomes.length, error)
+      }
     }
+    this.#size = Math.min(most, this.#size * 2)
     for (const [at, one] of batch.entries()) settle(one, outcomes[at])
     return outcomes.some((outcome) => outcome.ok)
+  }
+
+  /** The database is too slow for so many works in one transaction: the next takes fewer, and nobody waits for ever. */
+  async #shorten(transaction: Transaction, batch: readonly Waiting[], done: number): Promise<boolean> {
+    await this.#rollback(transaction)
+    const [first, ...others] = batch
+    this.#size = Math.max(1, Math.min(done, batch.length - 1))
+    if (done === 0) first?.reject(slow())
+    this.#queue.unshift(...(done === 0 ? others : batch))
+    return false
   }
 
   async #again(batch: readonly Waiting[], isolated: boolean, failedAt: number, error: unknown): Promise<boolean> {
@@ -169,7 +219,7 @@ export class GroupCommit {
 
   /** Fills `outcomes` in order, so that its length tells how far it came when it throws. */
   async #runAll(transaction: Transaction, batch: readonly Waiting[], isolated: boolean, outcomes: Outcome[]): Promise<void> {
-    const tables = this.#options.tables(transaction)
+    const tables = this.#options.tables(transaction, isolated)
     const overdue = Promise.withResolvers<never>()
     overdue.promise.catch(() => {})
     const cancel = this.#options.clock.after(this.#options.deadline, () => overdue.reject(new Overdue()))
@@ -191,7 +241,8 @@ export class GroupCommit {
     }
   }
 
-  #announce(): void {
+  /** Tells the listeners, also of what others committed. */
+  announce(): void {
     for (const listener of this.#listeners) {
       try {
         listener()
@@ -217,6 +268,20 @@ async function isolate(transaction: Transaction, work: () => Promise<unknown>): 
 }
 
 const isFull = (error: unknown): boolean => error instanceof RegentError && error.code === 'NO_SPACE'
+
+const slow = () => new RegentError('TIMED_OUT', 'the database is too slow: the change was not made', { retryAfter: 5 })
+
+const unknown = (cause: unknown) =>
+  new RegentError('UNAVAILABLE', 'the database was lost in a commit, and it could not be found out whether the change was made', {
+    hint: 'Look, or ask again with the same idempotency key: what was made is not made twice.',
+    retryAfter: 5,
+    cause,
+  })
+
+function refuse(batch: readonly Waiting[], error: unknown): false {
+  for (const one of batch) one.reject(error)
+  return false
+}
 
 function settle(one: Waiting, outcome: Outcome | undefined): void {
   if (outcome?.ok) one.resolve(outcome.value)

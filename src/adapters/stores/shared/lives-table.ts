@@ -1,7 +1,7 @@
 import type { LifeRow, Lives } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, rowOf, update } from './statement.ts'
+import { rowOf, send, update } from './statement.ts'
 
 export const lifeCodec = new Codec<LifeRow>({
   agentId: 'plain',
@@ -28,7 +28,7 @@ export class LivesTable implements Lives {
 
   async insert(row: LifeRow): Promise<void> {
     const values = lifeCodec.encode(row)
-    await execute(this.#db, 'lives.insert', Object.values(values), (sql) => sql.insertInto('lives').values(values))
+    await send(this.#db, 'lives.insert', Object.values(values), (sql) => sql.insertInto('lives').values(values))
   }
 
   async get(agentId: string): Promise<LifeRow | undefined> {

@@ -3,7 +3,7 @@ import type { InboxState } from '../../../contract/messages.ts'
 import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, inSteps, rowOf, rowsOf, update } from './statement.ts'
+import { execute, inSteps, numbered, rowOf, rowsOf, update } from './statement.ts'
 
 const forms: Forms<NewMessage> = {
   id: 'plain',
@@ -37,7 +37,7 @@ export class MessagesTable implements Messages {
   }
 
   async insert(message: NewMessage): Promise<number | undefined> {
-    const values = written.encode(message)
+    const values = numbered(this.#db, 'messages', written.encode(message))
     const row = await rowOf(this.#db, 'messages.insert', Object.values(values), (sql) =>
       sql
         .insertInto('messages')
@@ -51,7 +51,7 @@ export class MessagesTable implements Messages {
   async insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>> {
     const numbers = new Map<string, number>()
     for (const some of inSteps(messages)) {
-      const values = some.map((message) => written.encode(message))
+      const values = some.map((message) => numbered(this.#db, 'messages', written.encode(message)))
       const parameters = values.flatMap((row) => Object.values(row))
       const rows = await rowsOf(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
         sql

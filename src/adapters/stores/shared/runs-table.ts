@@ -1,7 +1,7 @@
 import type { RunRow, Runs } from '../../../ports/store.ts'
 import { Codec } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, rowOf, update } from './statement.ts'
+import { rowOf, send, update } from './statement.ts'
 
 export const runCodec = new Codec<RunRow>({
   id: 'plain',
@@ -28,7 +28,7 @@ export class RunsTable implements Runs {
 
   async insert(row: RunRow): Promise<void> {
     const values = runCodec.encode(row)
-    await execute(this.#db, 'runs.insert', Object.values(values), (sql) => sql.insertInto('runs').values(values))
+    await send(this.#db, 'runs.insert', Object.values(values), (sql) => sql.insertInto('runs').values(values))
   }
 
   async get(id: string): Promise<RunRow | undefined> {

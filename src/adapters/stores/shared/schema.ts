@@ -25,4 +25,8 @@ export interface Database {
   readonly listed: (values: readonly string[]) => unknown
   /** The texts that were compiled so far, by name: as many as the code has statements. Shared by the transactions of a store. */
   readonly compiled: Map<string, CompiledQuery>
+  /** Sends a statement whose result nobody needs and waits for nothing: if it fails, the transaction fails later. */
+  readonly later?: (query: CompiledQuery) => void
+  /** The next number of a table, where the dialect does not give it. */
+  readonly next?: (table: 'events' | 'messages') => number
 }

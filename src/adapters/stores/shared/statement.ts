@@ -11,8 +11,19 @@ export function execute<Row>(
   values: readonly unknown[],
   build: (sql: Kysely<Schema>) => Compilable<Row>,
 ): Promise<QueryResult<Row>> {
-  const known = db.compiled.get(name) as CompiledQuery<Row> | undefined
-  return db.sql.executeQuery(known ? { ...known, parameters: values } : compile(db, name, values, build))
+  return db.sql.executeQuery(statement(db, name, values, build))
+}
+
+/** The same for a statement whose result nobody needs, which therefore need not be waited for. */
+export async function send(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable,
+): Promise<void> {
+  const query = statement(db, name, values, build)
+  if (db.later) db.later(query)
+  else await db.sql.executeQuery(query)
 }
 
 export async function rowsOf<Row>(
@@ -52,7 +63,23 @@ export async function update<Columns extends object>(
 ): Promise<void> {
   if (columns === undefined) return
   const name = `update ${table} ${Object.keys(columns).join()}`
-  await execute(db, name, [...Object.values(columns), key], (sql) => build(sql, columns))
+  await send(db, name, [...Object.values(columns), key], (sql) => build(sql, columns))
+}
+
+/** A row with its number, where the dialect leaves it to us to give one. */
+export function numbered<Row extends object>(db: Database, table: 'events' | 'messages', row: Row): Row & { readonly number?: number } {
+  const number = db.next?.(table)
+  return number === undefined ? row : { number, ...row }
+}
+
+function statement<Row>(
+  db: Database,
+  name: string,
+  values: readonly unknown[],
+  build: (sql: Kysely<Schema>) => Compilable<Row>,
+): CompiledQuery<Row> {
+  const known = db.compiled.get(name) as CompiledQuery<Row> | undefined
+  return known ? { ...known, parameters: values } : compile(db, name, values, build)
 }
 
 function compile<Row>(
