@@ -15,10 +15,12 @@ import { createNetProber } from './adapters/probes/net-prober.ts'
 import { createProjectFiles } from './adapters/project/files/project-files.ts'
 import { writeSupervisorConf } from './adapters/project/files/supervisor-conf.ts'
 import { createFileSecrets } from './adapters/secrets/files/file-secrets.ts'
+import { parsePostgresUrl } from './adapters/stores/postgres/address.ts'
 import type { Found } from './adapters/stores/sqlite/set-aside.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
 import { parseBrokerUrl } from './contract/brokers.ts'
+import { channelDefaults } from './contract/channels.ts'
 import type { Check } from './contract/system.ts'
 import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
 import { type TakenUp, takeUpRuns } from './core/system/take-up.ts'
@@ -37,6 +39,8 @@ import type { Store } from './ports/store.ts'
 
 /** The only file that knows adapters by name. Each is loaded when the configuration names it. */
 
+/** What the agents' rows call the machine they run on. */
+const NODE = 'local'
 const regentRoot = fileURLToPath(new URL('..', import.meta.url))
 
 export interface Composed {
@@ -68,10 +72,10 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
   try {
     const secrets = await createFileSecrets({ dir: home.paths.secrets })
     const log = keep(openLogFile(join(home.dir, 'regent.log')))
-    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey], secrets, log)
+    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey, passwordOf(config)], secrets, log)
     const ballast = keep(new Ballast({ dir: home.dir, clock: systemClock, logger }))
-    await refuseLost(config)
-    const store = keep(await openStore(config, logger, ballast))
+    await refuseLostFile(config)
+    const store = keep(await openStore(config, logger, { ballast, beforeCreate: () => refuseLost(config, placeOf(config)) }))
     const runtime = keep(await openRuntime(config, home, logger))
     const { bus, brokers } = await openBuses(config, logger, keep)
     const project = keep(openProject(config, home, secrets, logger))
@@ -121,7 +125,7 @@ function settingsOf(
     ids: randomIds,
     random: Math.random,
     about: { version, node: process.version, home: home.dir, project: config.project, pid: process.pid, auth: config.auth },
-    node: 'local',
+    node: NODE,
     adminToken: home.token,
     localUser: localUser(),
     homeKey: home.key,
@@ -129,6 +133,7 @@ function settingsOf(
     restartsPerSecond: config.agents.restartsPerSecond,
     agentsPerUser: config.agents.perUser,
     eventsKept: config.events.keep,
+    channelDefaults: channelDefaults(config.teamEnv),
     shortage: () => ballast.shortage(),
     moreChecks: async () => [ballast.check(), modelCheck(config)],
   }
@@ -156,7 +161,9 @@ function without(line: string, secrets: readonly string[]): string {
 }
 
 const archiveOf = (config: Config): Archive =>
-  createArchive({ dir: config.home, database: databaseOf(config), version, clock: systemClock })
+  isPostgres(config)
+    ? { backup: () => Promise.reject(notInFile(config, '`regent backup` does not copy')) }
+    : createArchive({ dir: config.home, database: databaseOf(config), version, clock: systemClock })
 
 function openProject(config: Config, home: Home, secrets: Secrets, logger: Logger): Project {
   return createProjectFiles({
@@ -173,29 +180,57 @@ function openProject(config: Config, home: Home, secrets: Secrets, logger: Logge
   })
 }
 
+const isPostgres = ({ databaseUrl }: Config): boolean => /^postgres(ql)?:/.test(databaseUrl)
+
 /** Its file. */
-function databaseOf(config: Config): string {
-  if (!config.databaseUrl.startsWith('sqlite:'))
-    throw new RegentError('NOT_YET', 'the PostgreSQL store is not there yet', {
-      hint: 'leave REGENT_DATABASE_URL out: SQLite in home is the default',
-    })
-  return config.databaseUrl.slice('sqlite:'.length)
-}
+const databaseOf = ({ databaseUrl }: Config): string => databaseUrl.slice('sqlite:'.length)
+
+/** Where the database is, in words and without secrets. */
+const placeOf = (config: Config): string =>
+  isPostgres(config) ? `PostgreSQL at ${parsePostgresUrl(config.databaseUrl).place}` : databaseOf(config)
+
+const passwordOf = (config: Config): string | undefined => (isPostgres(config) ? parsePostgresUrl(config.databaseUrl).password : undefined)
+
+/** For what is done with SQLite's file and not with a database on a server. */
+const notInFile = (config: Config, what: string): RegentError =>
+  new RegentError('ILLEGAL_STATE', `agents, messages and events of this home are in ${placeOf(config)}, which ${what}`, {
+    hint: 'Use pg_dump and pg_restore for the database, and copy the home beside it: docs/postgresql.md tells how.',
+  })
 
 /** A new database in the place of one that was lost would leave its agents running with nobody to know them. */
-async function refuseLost(config: Config): Promise<void> {
-  const file = databaseOf(config)
-  const runs = existsSync(file) ? 0 : await runsIn(config.home)
+async function refuseLost(config: Config, place: string): Promise<void> {
+  const runs = await runsIn(config.home)
   if (runs > 0)
-    throw new RegentError('UNAVAILABLE', `the database is gone: ${file}, and there are records of ${runs} runs of its agents`, {
-      hint: '`regent recover` makes it anew from them; where there is a backup, `regent restore` is better.',
+    throw new RegentError('UNAVAILABLE', `the database is gone: ${place}, and there are records of ${runs} runs of its agents`, {
+      hint: isPostgres(config)
+        ? '`regent migrate` carries a home over from SQLite; `regent recover` makes the database anew from the runs; a backup of it is better.'
+        : '`regent recover` makes it anew from them; where there is a backup, `regent restore` is better.',
     })
 }
 
-async function openStore(config: Config, logger: Logger, ballast?: Ballast): Promise<Store> {
-  const file = databaseOf(config)
+async function refuseLostFile(config: Config): Promise<void> {
+  if (!isPostgres(config) && !existsSync(databaseOf(config))) await refuseLost(config, databaseOf(config))
+}
+
+interface StoreExtras {
+  readonly ballast?: Ballast
+  /** Called before tables are made in a PostgreSQL database without any. */
+  readonly beforeCreate?: () => Promise<void>
+}
+
+async function openStore(config: Config, logger: Logger, { ballast, beforeCreate }: StoreExtras = {}): Promise<Store> {
+  if (isPostgres(config)) {
+    const { openPostgresStore } = await import('./adapters/stores/postgres/postgres-store.ts')
+    const options = { url: config.databaseUrl, node: NODE, logger, clock: systemClock }
+    return openPostgresStore({ ...options, ...(beforeCreate && { beforeCreate }) })
+  }
   const { openSqliteStore } = await import('./adapters/stores/sqlite/sqlite-store.ts')
-  return openSqliteStore({ file, logger, clock: systemClock, ...(ballast && { makeRoom: () => ballast.release() }) })
+  return openSqliteStore({
+    file: databaseOf(config),
+    logger,
+    clock: systemClock,
+    ...(ballast && { makeRoom: () => ballast.release() }),
+  })
 }
 
 async function openRuntime(config: Config, home: Home, logger: Logger): Promise<Runtime> {
@@ -252,6 +287,7 @@ export function offline(config: Config) {
   return {
     home: config.home,
     async backup(file: string, options: BackupOptions): Promise<{ bytes: number }> {
+      if (isPostgres(config)) throw notInFile(config, '`regent backup` does not copy')
       if (!existsSync(databaseOf(config))) throw new RegentError('NOT_FOUND', `there is no home to back up: ${config.home}`)
       const home = await openHome({ dir: config.home })
       return archiveOf(config)
@@ -260,9 +296,9 @@ export function offline(config: Config) {
         .finally(() => home.close())
     },
     async restore(file: string, force: boolean): Promise<Restored & TakenUp> {
-      if (databaseOf(config) !== join(config.home, 'regent.db'))
-        throw new RegentError('INVALID', `the database is configured to be ${databaseOf(config)}, and a backup is restored into a home`, {
-          hint: 'leave REGENT_DATABASE_URL out while restoring',
+      if (isPostgres(config) || databaseOf(config) !== join(config.home, 'regent.db'))
+        throw new RegentError('INVALID', `the database is configured to be ${placeOf(config)}, and a backup is restored into a home`, {
+          hint: `leave REGENT_DATABASE_URL out while restoring${isPostgres(config) ? ', then `regent migrate`; what pg_dump wrote goes back by pg_restore' : ''}`,
         })
       const [{ restoreHome }, { checkDatabase }] = await Promise.all([
         import('./adapters/home/archive-restore.ts'),
@@ -273,10 +309,13 @@ export function offline(config: Config) {
     },
     async recover(): Promise<{ found: Found; traces: string[] } & TakenUp> {
       if (!existsSync(config.home)) throw new RegentError('NOT_FOUND', `there is no home to recover: ${config.home}`)
-      const { setAside } = await import('./adapters/stores/sqlite/set-aside.ts')
       let found: Found = { state: 'sound' }
-      const taken = await takeUp(config, () => {
-        found = setAside(databaseOf(config), systemClock)
+      const { setAside } = await import('./adapters/stores/sqlite/set-aside.ts')
+      const beforeCreate = async () => {
+        found = { state: 'missing' }
+      }
+      const taken = await takeUp(config, beforeCreate, () => {
+        if (!isPostgres(config)) found = setAside(databaseOf(config), systemClock)
       })
       return { found, ...taken, traces: await tracesIn(config.home, taken.known) }
     },
@@ -284,12 +323,12 @@ export function offline(config: Config) {
 }
 
 /** Gives the database the runs it knows nothing of; `before` it is opened. */
-async function takeUp(config: Config, before: () => void = () => {}): Promise<TakenUp> {
+async function takeUp(config: Config, beforeCreate = async () => {}, before: () => void = () => {}): Promise<TakenUp> {
   const home = await openHome({ dir: config.home })
   const opened: { close(): Promise<void> }[] = [home]
   try {
     before()
-    const store = await openStore(config, silentLogger)
+    const store = await openStore(config, silentLogger, { beforeCreate })
     opened.push(store)
     const runtime = await openRuntime(config, home, silentLogger)
     opened.push(runtime)

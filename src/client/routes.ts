@@ -37,5 +37,11 @@ export const routes: Readonly<Record<string, Route>> = {
   'tokens.revoke': { method: 'DELETE', path: '/api/v1/tokens/:token', reply: 'value' },
   'bus.publish': { method: 'POST', path: '/api/v1/bus/publish', reply: 'value' },
   'bus.tail': { method: 'GET', path: '/api/v1/bus/tail', reply: 'stream' },
+  'bus.topics': { method: 'GET', path: '/api/v1/bus/topics', reply: 'value' },
+  'bus.status': { method: 'GET', path: '/api/v1/bus/status', reply: 'value' },
+  'bus.dead.list': { method: 'GET', path: '/api/v1/bus/dead', reply: 'value' },
+  'bus.dead.show': { method: 'GET', path: '/api/v1/bus/dead/:id', reply: 'value' },
+  'bus.dead.requeue': { method: 'POST', path: '/api/v1/bus/dead/:id/requeue', reply: 'value' },
+  'bus.dead.drop': { method: 'DELETE', path: '/api/v1/bus/dead/:id', reply: 'value' },
   'system.status': { method: 'GET', path: '/api/v1/status', reply: 'value' },
 }

@@ -31,6 +31,8 @@ export const eventTypes = [
   'message.delivered',
   'message.acknowledged',
   'message.dead',
+  'message.requeued',
+  'message.dropped',
   'message.sent',
   'approval.requested',
   'approval.answered',
@@ -39,10 +41,25 @@ export const eventTypes = [
   'token.revoked',
   'runtime.part_lost',
   'runtime.part_restored',
+  'broker.lost',
+  'broker.restored',
   'regent.started',
   'regent.stopping',
 ] as const
 export type EventType = (typeof eventTypes)[number]
+
+/**
+ * What tells how things are and not what became of them: of these, and of no others, the oldest are forgotten where a broker is away
+ * for so long that the journal grows over its bounds.
+ */
+export const droppableEvents: readonly EventType[] = [
+  'agent.activity_changed',
+  'agent.condition_raised',
+  'agent.condition_cleared',
+  'agent.health_changed',
+  'agent.ready_changed',
+  'usage.recorded',
+]
 
 /** One thing that happened. `number` only grows; events become visible in its order. */
 export const eventView = z

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { agentDetail, agentView, limits, newAgent } from './agents.ts'
 import { approvalView } from './approvals.ts'
+import { busOperations } from './bus-operations.ts'
 import { agent, count, define, flag, nextCursor, page, timeout, wait } from './define.ts'
 import { eventTypes, eventView } from './events.ts'
 import { messageView } from './messages.ts'
@@ -283,26 +284,7 @@ export const operations = {
     input: z.object({ token: z.string().min(1).max(200).describe('its id, a unique prefix of it, or a user') }).strict(),
     output: z.object({ revoked: z.array(tokenView) }),
   }),
-  'bus.publish': define({
-    name: 'bus.publish',
-    summary: 'Publish a message on a topic of the bus',
-    effect: 'change',
-    role: 'admin',
-    reply: 'value',
-    http: { method: 'POST', path: '/api/v1/bus/publish' },
-    input: z.object({ topic: z.string().min(1).max(300), message: z.unknown(), key: z.string().max(300).optional() }).strict(),
-    output: z.object({ id: z.string(), topic: z.string() }),
-  }),
-  'bus.tail': define({
-    name: 'bus.tail',
-    summary: 'Follow a topic of the bus',
-    effect: 'read',
-    role: 'admin',
-    reply: 'stream',
-    http: { method: 'GET', path: '/api/v1/bus/tail' },
-    input: z.object({ topic: z.string().min(1).max(300) }).strict(),
-    output: z.object({ id: z.string(), topic: z.string(), body: z.string() }),
-  }),
+  ...busOperations,
   'system.status': define({
     name: 'system.status',
     summary: 'What this Regent is, what it can do here, and what is missing',

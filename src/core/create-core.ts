@@ -1,3 +1,4 @@
+import type { ChannelDefaults } from '../contract/channels.ts'
 import type { Policy } from '../contract/policy.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -16,7 +17,10 @@ import type { Self } from '../ports/self.ts'
 import type { AgentRow, Store } from '../ports/store.ts'
 import { agentOperations } from './agents/agent-operations.ts'
 import type { Viewing } from './agents/views.ts'
-import { busOperations, busStreams } from './conversations/bus-operations.ts'
+import { BrokerWatch } from './buses/broker-watch.ts'
+import { busOperations } from './buses/bus-operations.ts'
+import { deadLetterOperations } from './buses/dead-letters.ts'
+import { busStreams } from './buses/tail.ts'
 import { Channels } from './conversations/channels.ts'
 import { Links } from './conversations/links.ts'
 import { messageOperations } from './conversations/message-operations.ts'
@@ -25,7 +29,7 @@ import { createDispatch } from './dispatch.ts'
 import { Deltas } from './events/deltas.ts'
 import { eventOperations, eventStreams } from './events/event-operations.ts'
 import { Journal } from './events/journal.ts'
-import { Outbox } from './events/outbox.ts'
+import { Outbox, type Relay } from './events/outbox.ts'
 import { timelineOperations } from './events/timeline-operations.ts'
 import type { Handlers, Streams } from './handling.ts'
 import { Revocations } from './identity/revocations.ts'
@@ -50,6 +54,8 @@ export interface CoreOptions {
   readonly runtime: Runtime
   readonly bus: Bus
   readonly brokers: Brokers
+  /** What stands in for what a definition leaves out of its broker. */
+  readonly channelDefaults: ChannelDefaults
   readonly project: Project
   readonly secrets: Secrets
   readonly prober: Prober
@@ -83,6 +89,8 @@ export interface RunningCore extends Core {
   begin(): Promise<void>
   /** Adopts what runs and takes up every intent; to be called once, when `linkUrl` is known. */
   recover(): Promise<{ adopted: number }>
+  /** Has the outbox carry events to a bus; for doors at brokers, once the core has begun. */
+  relay(relay: Relay): Promise<void>
   /** From now on nothing new is accepted; what is under way goes on. */
   refuse(): void
   /**
@@ -100,14 +108,13 @@ const RUNS_KEPT_MS = 7 * 86_400_000
 
 /** Puts the mission together. Nothing happens until `begin`. */
 export function createCore(options: CoreOptions): RunningCore {
-  const { store, bus, clock, logger } = options
+  const { store, clock, logger } = options
   const parts = partsOf(options)
-  const { journal, watching, supervisor, links, channels, resources, checks, metrics } = parts
-  const outbox = new Outbox({ store, journal, bus, clock, logger })
+  const { journal, watching, supervisor, links, channels, resources, checks, metrics, outbox, watch } = parts
   let closing = false
   let stopKeeping = () => {}
   const housekeeping = () => {
-    void keepHouse(options).catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'old events were not forgotten'))
+    void keepHouse(options, parts).catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'old events were not forgotten'))
     stopKeeping = clock.after(HOUSEKEEPING_MS, housekeeping)
   }
   return {
@@ -126,6 +133,7 @@ export function createCore(options: CoreOptions): RunningCore {
       await journal.open()
       metrics.begin()
       checks.begin()
+      watch.begin()
       await tellAll(options, 'regent.started').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the start was not told'))
       await channels.open()
       await outbox.start(channels.relay())
@@ -137,6 +145,7 @@ export function createCore(options: CoreOptions): RunningCore {
       resources.begin()
       return recovered
     },
+    relay: (relay) => outbox.start(relay),
     refuse() {
       closing = true
     },
@@ -148,6 +157,7 @@ export function createCore(options: CoreOptions): RunningCore {
       resources.close()
       metrics.close()
       watching.close()
+      watch.close()
       supervisor.close()
       links.closeAll('Regent stops')
       await channels.close()
@@ -191,14 +201,32 @@ function partsOf(options: CoreOptions) {
         next: options.calendar.next(cron, timezone, clock.now()),
       })),
   }
-  const checks = new Checks(options)
+  const outbox = new Outbox({ ...options, journal })
+  const watch = new BrokerWatch(options)
+  const watched = () => ({ own: watch.own, checks: [...watch.checks(), ...outbox.checks()] })
+  const checks = new Checks({ ...options, watched })
   const resources = new Resources({ ...options, observed })
   const metrics = new Metrics({
-    ...{ ...options, journal, resourcesOf: viewing.resourcesOf },
+    ...{ ...options, journal, resourcesOf: viewing.resourcesOf, watch, outbox },
     look: () => resources.look(),
     checks: () => checks.read(),
   })
-  return { journal, deltas, ...viewing, observed, watching, supervisor, links, channels, revocations, checks, resources, metrics }
+  return {
+    journal,
+    deltas,
+    ...viewing,
+    observed,
+    watching,
+    supervisor,
+    links,
+    channels,
+    revocations,
+    checks,
+    resources,
+    metrics,
+    outbox,
+    watch,
+  }
 }
 
 /** The operations table, fulfilled. */
@@ -223,12 +251,13 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...eventOperations(shared),
       ...approvalOperations(shared),
       ...tokenOperations(shared),
-      ...busOperations(options),
+      ...busOperations(shared),
+      ...deadLetterOperations(shared),
       ...statusOperations({ ...shared, checks: () => parts.checks.read() }),
       ...backupOperations(options),
       ...timelineOperations(shared),
     },
-    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(options) },
+    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(shared) },
   }
 }
 
@@ -239,9 +268,10 @@ async function tellAll({ store, clock, about }: CoreOptions, type: 'regent.start
   await store.transaction((tables) => tables.events.append({ ...nobody, at: clock.now(), type, actor: 'regent', data }))
 }
 
-async function keepHouse({ store, clock, eventsKept }: CoreOptions): Promise<void> {
+async function keepHouse({ store, clock, eventsKept }: CoreOptions, { journal, outbox }: Parts): Promise<void> {
   await store.transaction(async (tables) => {
-    await tables.events.prune(eventsKept)
+    // What a relay has not sent yet is not taken from under it.
+    await tables.events.prune(Math.max(eventsKept, journal.newest - outbox.settled))
     await tables.commands.prune(clock.now() - KEYS_KEPT_MS)
     await tables.runs.prune(clock.now() - RUNS_KEPT_MS)
   })

@@ -220,6 +220,12 @@ export interface EventFilter {
   /** newest: the last `limit` of them, still in ascending order; default oldest. */
   readonly from?: 'oldest' | 'newest'
 }
+export interface EventRange {
+  readonly after: number
+  readonly upTo?: number
+  /** An empty list means none. */
+  readonly types?: readonly EventType[]
+}
 export interface Events {
   append(event: NewEvent): Promise<number>
   /** Many at once, numbered in their order. */
@@ -229,6 +235,10 @@ export interface Events {
   window(): Promise<{ readonly oldest: number; readonly newest: number }>
   /** Forgets all but the newest `keep`. */
   prune(keep: number): Promise<number>
+  /** How many there are after one number and up to another, of some types or of all, and the characters of their data. */
+  measure(range: EventRange): Promise<{ readonly events: number; readonly bytes: number }>
+  /** Forgets those of some types; the others keep their numbers. */
+  thin(range: Required<EventRange>): Promise<number>
 }
 export interface MessageFilter {
   readonly agentId: string
@@ -251,7 +261,8 @@ export interface Messages {
   /** Inbound ones in state queued or delivered, in order, after `number`. */
   waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]>
   countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>>
-  dead(agentId: string, limit: number): Promise<MessageRow[]>
+  /** Given up, of these agents or of all: the last `limit` of them, in ascending order. */
+  dead(agentIds: readonly string[] | undefined, limit: number): Promise<MessageRow[]>
   /** The reply with `final` to a message. */
   finalReply(messageId: string): Promise<MessageRow | undefined>
   update(id: string, change: Partial<Pick<MessageRow, 'state' | 'tries' | 'reason'>>): Promise<void>

@@ -83,6 +83,7 @@ export class CoreWorld {
       restartsPerSecond: 100,
       agentsPerUser: 3,
       eventsKept: 10_000,
+      channelDefaults: {},
       moreChecks: async () => [],
     })
     await this.core.begin()

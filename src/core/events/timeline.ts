@@ -40,6 +40,8 @@ const words: Readonly<Record<EventType, Words>> = {
   'message.delivered': () => 'a message reached it',
   'message.acknowledged': () => 'it has dealt with a message',
   'message.dead': ({ data }) => `a message was given up${after(': ', data.reason)}`,
+  'message.requeued': (event) => `a message that was given up is to be tried again${by(event)}`,
+  'message.dropped': (event) => `a message that was given up was dropped${by(event)}`,
   'message.sent': () => 'it said something',
   'approval.requested': ({ data }) => `asks for a yes${after(' to ', data.tool)}`,
   'approval.answered': (event) => `a question was answered${by(event)}`,
@@ -48,6 +50,8 @@ const words: Readonly<Record<EventType, Words>> = {
   'token.revoked': (event) => `a token was revoked${by(event)}`,
   'runtime.part_lost': ({ data }) => `${text(data.name) || 'a part of the runtime'} is lost${after(': ', data.message)}`,
   'runtime.part_restored': ({ data }) => `${text(data.name) || 'a part of the runtime'} is back`,
+  'broker.lost': ({ data }) => `${text(data.broker) || 'a broker'} cannot be used${after(': ', data.message)}`,
+  'broker.restored': ({ data }) => `${text(data.broker) || 'a broker'} is back`,
   'regent.started': ({ data }) => `Regent${after(' ', data.version)} started`,
   'regent.stopping': () => 'Regent stops',
 }

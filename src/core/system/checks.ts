@@ -10,6 +10,8 @@ export interface ChecksOptions {
   readonly store: Store
   readonly runtime: Runtime
   readonly bus: Bus
+  /** Of the brokers beside Regent's own bus, and of the outbox; from what is known. */
+  readonly watched?: () => { readonly own: string; readonly checks: readonly Check[] }
   /** Checks of what the core does not see, such as the disk and the keys of models. */
   readonly moreChecks: () => Promise<readonly Check[]>
   readonly clock: Clock
@@ -39,7 +41,7 @@ export class Checks {
 
   constructor(options: ChecksOptions) {
     this.#o = options
-    const { store, runtime, bus, moreChecks } = options
+    const { store, runtime, bus, moreChecks, watched } = options
     const source = (name: string, required: boolean, look: Source['look']): Source => ({
       name,
       required,
@@ -47,15 +49,20 @@ export class Checks {
       pending: undefined,
       since: 0,
     })
-    const part = (name: string, message: string, check: () => Promise<void>): Source =>
+    const part = (name: string, message: string | (() => string), check: () => Promise<void>): Source =>
       source(name, true, async () => {
         await check()
-        return [{ name, ok: true, message, required: true }]
+        return [{ name, ok: true, message: typeof message === 'string' ? message : message(), required: true }]
       })
+    const busWords = () => {
+      const more = watched?.().own ?? ''
+      return more === '' ? `${bus.kind} bus` : `${bus.kind} bus: ${more}`
+    }
     this.#sources = [
-      part('store', `${store.kind} answers`, () => store.check()),
+      part('store', `${store.kind}${store.place === undefined ? '' : ` at ${store.place}`} answers`, () => store.check()),
       part('runtime', `${runtime.kind} runs, stop level ${runtime.can.stopLevel}`, () => runtime.check()),
-      part('bus', `${bus.kind} bus`, () => bus.check()),
+      part('bus', busWords, () => bus.check()),
+      ...(watched ? [source('brokers', false, async () => watched().checks)] : []),
       source('runtime parts', false, () => runtime.checks()),
       source('machine', false, moreChecks),
     ]

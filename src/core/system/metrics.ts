@@ -4,7 +4,10 @@ import type { Check } from '../../contract/system.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import type { Self, SelfUsage } from '../../ports/self.ts'
 import type { AgentRow, LifeRow, Store } from '../../ports/store.ts'
+import type { BrokerWatch } from '../buses/broker-watch.ts'
 import type { Journal } from '../events/journal.ts'
+import type { Outbox } from '../events/outbox.ts'
+import { brokerFamilies } from './broker-families.ts'
 import type { Family, Labels, Sample } from './families.ts'
 import { Tally } from './tally.ts'
 
@@ -15,6 +18,8 @@ export interface MetricsOptions {
   /** Makes the numbers of agents fresh. */
   readonly look: () => Promise<void>
   readonly checks: () => Promise<readonly Check[]>
+  readonly watch: Pick<BrokerWatch, 'known'>
+  readonly outbox: Pick<Outbox, 'relays'>
   readonly self: Self
   readonly about: { readonly version: string; readonly node: string }
 }
@@ -51,6 +56,7 @@ export class Metrics {
     const isReadable = parts.every(({ name, ok }) => name !== 'store' || ok)
     return [
       ...this.#ofRegent(own, parts),
+      ...brokerFamilies(this.#o.watch.known(), this.#o.outbox.relays()),
       ...this.#tally.families(caller.role === 'admin' ? undefined : caller.user),
       ...(isReadable ? await this.#ofFleet(caller) : []),
     ]

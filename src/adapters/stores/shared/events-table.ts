@@ -1,4 +1,5 @@
-import type { EventFilter, EventRow, Events, NewEvent } from '../../../ports/store.ts'
+import { sql as text } from 'kysely'
+import type { EventFilter, EventRange, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
 import { inSteps, numbered, rowOf, rowsOf, send } from './statement.ts'
@@ -77,5 +78,21 @@ export class EventsTable implements Events {
     const last = this.#db.sql.selectFrom('events').select('number').orderBy('number', 'desc').limit(1).offset(keep)
     const done = await this.#db.sql.deleteFrom('events').where('number', '<=', last).executeTakeFirst()
     return Number(done.numDeletedRows)
+  }
+
+  async measure({ after, upTo, types }: EventRange): Promise<{ readonly events: number; readonly bytes: number }> {
+    let query = this.#db.sql
+      .selectFrom('events')
+      .select((all) => [all.fn.countAll<number | string>().as('events'), text<number | string>`coalesce(sum(length(data)), 0)`.as('bytes')])
+      .where('number', '>', after)
+    if (upTo !== undefined) query = query.where('number', '<=', upTo)
+    if (types !== undefined) query = query.where(this.#db.among('type', types))
+    const row = await query.executeTakeFirst()
+    return { events: Number(row?.events ?? 0), bytes: Number(row?.bytes ?? 0) }
+  }
+
+  async thin({ after, upTo, types }: Required<EventRange>): Promise<number> {
+    const query = this.#db.sql.deleteFrom('events').where('number', '>', after).where('number', '<=', upTo)
+    return Number((await query.where(this.#db.among('type', types)).executeTakeFirst()).numDeletedRows)
   }
 }

@@ -109,9 +109,12 @@ export class MessagesTable implements Messages {
     return new Map((await query.execute()).map((row) => [row.agent_id, Number(row.waiting)]))
   }
 
-  /** The last `limit` of them, in ascending order. */
-  async dead(agentId: string, limit: number): Promise<MessageRow[]> {
-    const query = this.#db.sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where(isDead)
+  async dead(agentIds: readonly string[] | undefined, limit: number): Promise<MessageRow[]> {
+    let query = this.#db.sql.selectFrom('messages').selectAll().where(isDead)
+    const [only] = agentIds ?? []
+    // Of one agent they come sorted out of the index.
+    if (agentIds?.length === 1 && only !== undefined) query = query.where('agent_id', '=', only)
+    else if (agentIds !== undefined) query = query.where(this.#db.among('agent_id', agentIds))
     return ascending(await query.orderBy('number', 'desc').limit(limit).execute(), true)
   }
 

@@ -1,0 +1,279 @@
+import type { RelayView } from '../../contract/bus-operations.ts'
+import type { EventType } from '../../contract/events.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import type { Bus, Outgoing, Topic } from '../../ports/bus.ts'
+import type { EventRow, Store } from '../../ports/store.ts'
+import type { Journal } from './journal.ts'
+
+/** What one relay makes of an event: nothing, or messages for a bus. Must be the same each time it is asked for one event. */
+export interface Relay {
+  /** Its cursor in the store is `relay:` and this. */
+  readonly name: string
+  /** Where it sends; default Regent's own bus. A bus that is away holds back the relays to it and no others. */
+  readonly bus?: Bus
+  /** The events that it asks to see; default all. Others are never counted as dropped for it. */
+  readonly types?: readonly EventType[]
+  messages(event: EventRow): Promise<readonly { readonly topic: Topic; readonly message: Outgoing }[]>
+}
+
+export interface RelayOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Default Math.random. */
+  readonly random?: () => number
+}
+
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+/** How long a sent position may stand in memory only; a crash sends what lies behind it again, under the same ids. */
+const CURSOR_MS = 250
+/** Events that are being sent at once. */
+const MOST_OPEN = 100
+
+export const relayCursor = (name: string): string => `relay:${name}`
+const droppedCursor = (name: string): string => `dropped:${name}`
+
+/** One relay at work. Messages of one topic and key go out one after the other, each confirmed before the next; others side by side. */
+export class RelayRun {
+  readonly relay: Relay
+  readonly #o: RelayOptions
+  readonly #bus: Bus
+  readonly #stop: AbortSignal
+  /** The last event that was read. */
+  #head: number
+  #stored: number
+  /** Numbers of events that are being sent, in ascending order. */
+  readonly #open = new Set<number>()
+  readonly #lanes = new Map<string, Promise<void>>()
+  #roomMade = () => {}
+  #trouble: { readonly reason: string; readonly over: Promise<void>; readonly end: () => void } | undefined
+  /** Failures since the last success, and in which round of tries the present one is. */
+  #failures = 0
+  #round = 0
+  #sent = 0
+  #refused = 0
+  #dropped: number
+  #cancelKeep: (() => void) | undefined
+
+  private constructor(relay: Relay, options: RelayOptions, stop: AbortSignal, from: number, dropped: number) {
+    this.relay = relay
+    this.#o = options
+    this.#bus = relay.bus ?? options.bus
+    this.#stop = stop
+    this.#head = from
+    this.#stored = from
+    this.#dropped = dropped
+    this.#bus.onStatus((status) => {
+      if (status.connected) this.#trouble?.end()
+    })
+  }
+
+  /** One that never ran begins with what happens from now on. */
+  static async create(relay: Relay, options: RelayOptions, stop: AbortSignal): Promise<RelayRun> {
+    const { store, journal } = options
+    const known = await store.read.cursors.get(relayCursor(relay.name))
+    const from = known === 0 ? journal.newest : known
+    if (known === 0) await store.transaction((tables) => tables.cursors.set(relayCursor(relay.name), from))
+    return new RelayRun(relay, options, stop, from, await store.read.cursors.get(droppedCursor(relay.name)))
+  }
+
+  /** Everything up to here was sent, or was nothing to send. */
+  get position(): number {
+    const [first] = this.#open
+    return first === undefined ? this.#head : first - 1
+  }
+
+  view(): RelayView {
+    const position = this.position
+    return {
+      name: this.relay.name,
+      broker: this.#bus.kind,
+      position,
+      backlog: Math.max(0, this.#o.journal.newest - position),
+      sent: this.#sent,
+      refused: this.#refused,
+      dropped: this.#dropped,
+      retrying: this.#trouble?.reason ?? null,
+    }
+  }
+
+  /** So many of its events are being forgotten; the count is to be kept with it, in the same transaction. */
+  droppedWith(count: number): { readonly cursor: string; readonly value: number; readonly count: () => void } {
+    const value = this.#dropped + count
+    return {
+      cursor: droppedCursor(this.relay.name),
+      value,
+      count: () => {
+        this.#dropped = value
+      },
+    }
+  }
+
+  /** Until the signal aborts. Never rejects. */
+  async run(): Promise<void> {
+    const { logger } = this.#o
+    while (!this.#stop.aborted) {
+      try {
+        await this.#follow()
+      } catch (error) {
+        if (this.#stop.aborted) break
+        logger.error({ relay: this.relay.name, error: reasonOf(error) }, 'the journal could not be read for a relay; read again')
+        await this.#pause(LONGEST_PAUSE_MS / 10)
+      }
+    }
+    await this.#keep()
+  }
+
+  /** Ends where the journal begins later than the relay stands; it then goes on with the oldest event that is kept. */
+  async #follow(): Promise<void> {
+    const { journal, logger } = this.#o
+    for await (const item of journal.read(this.#head, {}, this.#stop)) {
+      if (item.kind === 'event') {
+        await this.#take(item.event)
+        continue
+      }
+      const next = this.#head > item.newest ? item.newest : item.oldest - 1
+      if (this.#dropped === 0)
+        logger.error(
+          { relay: this.relay.name, from: this.#head, oldest: item.oldest },
+          'events were forgotten before this relay had sent them',
+        )
+      this.#head = next
+      return
+    }
+  }
+
+  async #take(event: EventRow): Promise<void> {
+    const { types } = this.relay
+    const messages = types && !types.includes(event.type) ? [] : await this.#messagesOf(event)
+    this.#head = event.number
+    if (messages.length > 0) {
+      while (this.#open.size >= MOST_OPEN && !this.#stop.aborted) await this.#room()
+      this.#stop.throwIfAborted()
+      this.#open.add(event.number)
+      void Promise.all(messages.map(({ topic, message }) => this.#inLane(topic, message))).then(
+        () => {
+          this.#open.delete(event.number)
+          this.#roomMade()
+          this.#keepSoon()
+        },
+        () => undefined, // Regent stops: it is sent again at the next start.
+      )
+    }
+    this.#keepSoon()
+  }
+
+  async #messagesOf(event: EventRow): Promise<Awaited<ReturnType<Relay['messages']>>> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.relay.messages(event)
+      } catch (error) {
+        this.#stop.throwIfAborted()
+        this.#o.logger.error({ relay: this.relay.name, event: event.number, error: reasonOf(error) }, 'a relay failed; tried again')
+        await this.#pause(this.#jitter(failures))
+      }
+    }
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#stop.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#roomMade = done
+      this.#stop.addEventListener('abort', done, { once: true })
+    })
+  }
+
+  #inLane(topic: Topic, message: Outgoing): Promise<void> {
+    // Behind an exchange the names are kinds of events: those of one key stay in order whatever they tell.
+    const lane = JSON.stringify([topic.exchange || topic.name, message.key ?? null])
+    const before = this.#lanes.get(lane)
+    const sending = before ? before.then(() => this.#send(topic, message)) : this.#send(topic, message)
+    this.#lanes.set(lane, sending)
+    const left = () => {
+      if (this.#lanes.get(lane) === sending) this.#lanes.delete(lane)
+    }
+    sending.then(left, left)
+    return sending
+  }
+
+  async #send(topic: Topic, message: Outgoing): Promise<void> {
+    for (;;) {
+      await this.#trouble?.over
+      this.#stop.throwIfAborted()
+      const round = this.#round
+      try {
+        await this.#bus.publish(topic, message, this.#stop)
+        this.#sent++
+        this.#failures = 0
+        return
+      } catch (error) {
+        this.#stop.throwIfAborted()
+        if (isHopeless(error)) return this.#refuse(topic, message, error)
+        if (round === this.#round) this.#fail(topic, error)
+      }
+    }
+  }
+
+  /** No repetition makes a broker take it: it must not hold up what comes after it. */
+  #refuse(topic: Topic, { id }: Outgoing, error: unknown): void {
+    this.#refused++
+    this.#o.logger.error({ relay: this.relay.name, topic: topic.name, id, error: reasonOf(error) }, 'the broker refused a message for good')
+  }
+
+  /** Everybody waits together, so that a broker that comes back is not met by a crowd. */
+  #fail(topic: Topic, error: unknown): void {
+    const { clock, logger } = this.#o
+    this.#round++
+    const pause = this.#jitter(this.#failures++)
+    logger.warn({ relay: this.relay.name, topic: topic.name, error: reasonOf(error) }, `not published; tried again in ${pause} ms`)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const end = () => {
+      cancel()
+      this.#stop.removeEventListener('abort', end)
+      this.#trouble = undefined
+      resolve()
+    }
+    const cancel = clock.after(pause, end)
+    this.#stop.addEventListener('abort', end, { once: true })
+    this.#trouble = { reason: reasonOf(error), over: promise, end }
+  }
+
+  /** Full jitter over a bound that doubles. */
+  #jitter(failures: number): number {
+    const { random = Math.random } = this.#o
+    const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + 1))
+    return Math.round(FIRST_PAUSE_MS + random() * (most - FIRST_PAUSE_MS))
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#o.clock.sleep(ms, this.#stop).catch(() => undefined)
+  }
+
+  #keepSoon(): void {
+    this.#cancelKeep ??= this.#o.clock.after(CURSOR_MS, () => void this.#keep())
+  }
+
+  async #keep(): Promise<void> {
+    const { store, logger } = this.#o
+    this.#cancelKeep?.()
+    this.#cancelKeep = undefined
+    const reached = this.position
+    if (reached === this.#stored) return
+    try {
+      await store.transaction((tables) => tables.cursors.set(relayCursor(this.relay.name), reached))
+      this.#stored = reached
+    } catch (error) {
+      logger.warn({ relay: this.relay.name, error: reasonOf(error) }, 'the position of a relay was not kept')
+    }
+  }
+}
+
+const isHopeless = (error: unknown): boolean => error instanceof RegentError && (error.code === 'TOO_LARGE' || error.code === 'INVALID')
