@@ -34,6 +34,18 @@ export interface ChannelDefaults {
   readonly awsRegion?: string | undefined
 }
 
+/** As an agent's environment has them. */
+export function channelDefaults(env: Readonly<Record<string, string | undefined>>): ChannelDefaults {
+  const { REDIS_URL, REDIS_HOST, REDIS_PORT, MSK_BOOTSTRAP_SERVERS, AWS_REGION } = env
+  const host = REDIS_HOST?.includes(':') && !REDIS_HOST.startsWith('[') ? `[${REDIS_HOST}]` : REDIS_HOST
+  const servers = (MSK_BOOTSTRAP_SERVERS ?? '').split(/[\s,]+/).filter((server) => server !== '')
+  return {
+    redisUrl: REDIS_URL || `redis://${host || 'localhost'}:${REDIS_PORT || 6379}`,
+    ...(servers.length > 0 && { bootstrapServers: servers }),
+    awsRegion: AWS_REGION || undefined,
+  }
+}
+
 type Pubsub = NonNullable<TeamConfig['pubsub_config']>
 
 /** undefined while pub/sub is off. Throws INVALID when no broker is named, telling the field. */

@@ -19,6 +19,8 @@ export function cleanBody(body: OutBody): OutBody {
   switch (body.kind) {
     case 'say':
       return { ...body, author: cleanText(body.author), content: cleanContent(body.content), metadata: cleanObject(body.metadata) }
+    case 'heard':
+      return { ...body, content: cleanText(body.content), metadata: cleanObject(body.metadata) }
     case 'failed':
       return { ...body, reason: shorten(cleanText(body.reason), REASON_CHARS) }
     case 'usage':

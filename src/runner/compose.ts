@@ -1,10 +1,13 @@
 import { fstatSync } from 'node:fs'
+import type { BrokerSettings } from '../contract/brokers.ts'
+import { channelDefaults } from '../contract/channels.ts'
 import { runnerVariables } from '../contract/link.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
 import { randomIds } from '../kernel/ids.ts'
 import { isObject, tryParse } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
+import type { Bus } from '../ports/bus.ts'
 import type { Models } from '../ports/model.ts'
 import type { ToolServers } from '../ports/tool-server.ts'
 import { secretsIn, type TeamSpec } from './definition.ts'
@@ -73,7 +76,11 @@ export function surroundings(name: string): Surroundings {
         models: once(() => loadModels(spec, env, logger)),
         toolServers: once(() => loadToolServers(env, logger)),
         baseEnv: childEnvironment(env),
-        redis: { host: env.REDIS_HOST || 'localhost', port: Number(env.REDIS_PORT) || 6379 },
+        channel: {
+          defaults: channelDefaults(env),
+          refused: env[runnerVariables.channel] === 'refused',
+          openBroker: (settings) => openChannelBroker(settings, env, logger),
+        },
         clock: systemClock,
         ids: randomIds,
         logger,
@@ -113,6 +120,11 @@ async function loadToolServers(env: Environment, logger: Logger): Promise<ToolSe
   ])
   const allowHosts = (env.REGENT_TOOLS_ALLOW_HOSTS ?? '').split(/[\s,]+/).filter((host) => host !== '')
   return createToolServers({ clock: systemClock, logger, nodePath: process.execPath, version, cwd: process.cwd(), allowHosts })
+}
+
+async function openChannelBroker(settings: BrokerSettings, env: Environment, logger: Logger): Promise<Bus> {
+  const { openSafely } = await import('../adapters/buses/broker-pool.ts')
+  return openSafely(settings, { allowInsecureTls: env.REGENT_ALLOW_INSECURE_TLS === '1', clock: systemClock, logger })
 }
 
 function once<T>(load: () => Promise<T>): () => Promise<T> {

@@ -1,4 +1,5 @@
 import type { OutBody, OutRow } from '../contract/link.ts'
+import { Unspoken } from './channel-rows.ts'
 
 /** A message that an agent took in. */
 export interface Incoming {
@@ -24,6 +25,8 @@ export interface History {
   /** What came before `turns`, condensed. */
   readonly summary: string
   readonly turns: readonly SpokenTurn[]
+  /** How often the user has spoken in all, what is condensed included. */
+  readonly spoken?: number
 }
 
 export type PendingApproval = Extract<OutBody, { kind: 'approval_requested' }>['approval']
@@ -48,6 +51,8 @@ export type Entry =
   | { readonly e: 'pending'; readonly approval: PendingApproval }
   | { readonly e: 'numbers'; readonly seq: number; readonly cursor: number }
   | { readonly e: 'initial'; readonly id: string }
+  | { readonly e: 'spoken'; readonly seq: number | null }
+  | { readonly e: 'unspoken'; readonly row: OutRow }
 
 const FINISHED_KEPT = 5_000
 const CLOSED_KEPT = 500
@@ -66,6 +71,8 @@ export class JournalState {
   out: OutRow[] = []
   seq = 0
   cursor = 0
+  /** What is still to be said on the agent's own channel; keeps nothing while the agent has none. */
+  readonly unspoken = new Unspoken()
   /** The last initial task that was taken in. */
   initial: string | undefined
 
@@ -93,11 +100,12 @@ export class JournalState {
         break
       case 'turns': {
         const before = this.conversations.get(entry.conversation)
-        this.#remember(entry.conversation, { summary: before?.summary ?? '', turns: [...(before?.turns ?? []), ...entry.turns] })
+        const spoken = spokenIn(before) + asked(entry.turns)
+        this.#remember(entry.conversation, { summary: before?.summary ?? '', turns: [...(before?.turns ?? []), ...entry.turns], spoken })
         break
       }
       case 'history':
-        this.#remember(entry.conversation, entry.history)
+        this.#remember(entry.conversation, { spoken: spokenIn(this.conversations.get(entry.conversation)), ...entry.history })
         break
       default:
         this.#applyOutgoing(entry)
@@ -130,6 +138,12 @@ export class JournalState {
         break
       case 'initial':
         this.initial = entry.id
+        break
+      case 'spoken':
+        this.unspoken.spoken(entry.seq)
+        break
+      case 'unspoken':
+        this.unspoken.add(entry.row)
     }
   }
 
@@ -147,6 +161,8 @@ export class JournalState {
         ...[...memo].map(([key, value]): Entry => ({ e: 'memo', id: message.id, key, value })),
       ]),
       { e: 'numbers', seq: this.seq, cursor: this.cursor },
+      { e: 'spoken', seq: this.unspoken.position },
+      ...this.unspoken.upTo(this.cursor).map((row): Entry => ({ e: 'unspoken', row })),
       ...this.out.map((row): Entry => ({ e: 'out', row })),
       ...(this.initial === undefined ? [] : [{ e: 'initial', id: this.initial } as const]),
     ]
@@ -171,6 +187,7 @@ export class JournalState {
   #send(row: OutRow): void {
     this.seq = Math.max(this.seq, row.seq)
     if (row.seq > this.cursor) this.out.push(row)
+    this.unspoken.add(row)
     if (row.body.kind === 'approval_requested') this.pending.set(row.body.approval.id, row.body.approval)
     if (row.body.kind === 'approval_closed') this.#close(row.body.id, { confirmed: row.body.confirmed, by: row.body.by })
   }
@@ -189,11 +206,18 @@ export class JournalState {
 
   /** Regent has seen more rows than this journal knows of: an older journal was lost, so its numbers are spent. */
   #renumber(base: number): void {
-    this.out = this.out.map((row, index) => ({ ...row, seq: base + index + 1 }))
+    const anew = new Map(this.out.map((row, index) => [row, { ...row, seq: base + index + 1 }]))
+    this.out = [...anew.values()]
     this.cursor = base
     this.seq = base + this.out.length
+    this.unspoken.renumber(anew, this.seq)
   }
 }
+
+/** How often the user has spoken in a conversation. */
+export const spokenIn = (history: History | undefined): number => history?.spoken ?? asked(history?.turns ?? [])
+
+const asked = (turns: readonly SpokenTurn[]): number => turns.filter(({ role }) => role === 'user').length
 
 function trim(kept: Set<string> | Map<string, unknown>, limit: number): void {
   for (const oldest of kept.keys()) {

@@ -38,7 +38,7 @@ export async function startRunner(setup: RunnerSetup): Promise<Runner> {
     models: async () => models,
     toolServers: async () => tools ?? new FakeTools({}),
     baseEnv: {},
-    redis: { host: 'localhost', port: 6379 },
+    channel: { defaults: {}, refused: false, openBroker: async () => Promise.reject(new Error('this test has no broker')) },
     clock: systemClock,
     ids: randomIds,
     logger: silentLogger,

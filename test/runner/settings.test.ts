@@ -4,7 +4,6 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { teamConfig } from '../../src/contract/team.ts'
-import { BrokerProbe, brokerOf, wantsNoTlsCheck } from '../../src/runner/broker-probe.ts'
 import { Conditions } from '../../src/runner/conditions.ts'
 import { readTeam, secretsIn } from '../../src/runner/definition.ts'
 import { createLog, type LogSettings, redactor } from '../../src/runner/log.ts'
@@ -140,58 +139,5 @@ describe('the log', () => {
     await until(() => bodies.length > 0, 'the batch')
     expect(JSON.parse(bodies.join(''))).toMatchObject([{ message: 'one ***' }, { message: 'two' }])
     expect(lines).toEqual([])
-  })
-})
-
-describe('the broker of a definition', () => {
-  const redis = { host: 'redis.local', port: 6380 }
-  const configOf = (pubsub: object, enabled = true) => teamConfig.parse({ pubsub_enabled: enabled, pubsub_config: pubsub })
-
-  it('is what the definition says', () => {
-    expect(brokerOf(configOf({ backend: 'memory' }), redis)).toBeNull()
-    expect(brokerOf(configOf({ backend: 'redis' }, false), redis)).toBeNull()
-    expect(brokerOf(configOf({ backend: 'redis' }), redis)).toEqual({ backend: 'redis', addresses: [redis] })
-    expect(brokerOf(configOf({ use_redis: true, redis: { host: 'h', port: 1 } }), redis)).toEqual({
-      backend: 'redis',
-      addresses: [{ host: 'h', port: 1 }],
-    })
-    const msk = { bootstrap_servers: ['b-1.example:9198', 'b-2.example', '[::1]:9', 'x:y'], ssl_config: { verify_mode: 'none' } }
-    expect(brokerOf(configOf({ backend: 'msk', msk }), redis)?.addresses).toEqual([
-      { host: 'b-1.example', port: 9198 },
-      { host: 'b-2.example', port: 9092 },
-      { host: '::1', port: 9 },
-      { host: 'x', port: 9092 },
-    ])
-    expect(wantsNoTlsCheck(configOf({ backend: 'msk', msk }))).toBe(true)
-    expect(wantsNoTlsCheck(configOf({ backend: 'msk', msk: {} }))).toBe(false)
-  })
-
-  it('is named as a condition while it cannot be reached, and says what holds when it can [I2-TEAM-08]', async () => {
-    const server = createServer((socket) => socket.destroy())
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-    const { port } = server.address() as AddressInfo
-    await new Promise((closed) => server.close(closed))
-    const conditions = new Conditions(quickClock, (text) => text)
-    const broker = {
-      backend: 'msk' as const,
-      addresses: [
-        { host: 'broker.invalid', port: 9198 },
-        { host: '127.0.0.1', port },
-      ],
-    }
-    const probe = new BrokerProbe(broker, conditions, quickClock)
-    onTestFinished(() => probe.close())
-    probe.start()
-    await until(() => conditions.list().length === 1, 'the condition')
-    const [held] = conditions.list()
-    expect(held).toMatchObject({ type: 'broker', subject: 'msk' })
-    expect(held?.message).toMatch(
-      /^msk: broker\.invalid:9198 cannot be reached \((ENOTFOUND|EAI_AGAIN)\), 127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)/,
-    )
-
-    await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
-    onTestFinished(() => void server.close())
-    await until(() => conditions.list()[0]?.message.includes('not there yet') === true, 'the other message')
-    expect(conditions.list()).toMatchObject([{ since: held?.since }])
   })
 })
