@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type BrokerPool, openBrokers } from '../../src/adapters/buses/broker-pool.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
-import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
 import type { FromRegent, FromRunner, OutBody } from '../../src/contract/link.ts'
 import type { Caller } from '../../src/contract/tokens.ts'
 import type { LinkSession } from '../../src/core/core.ts'
@@ -17,6 +16,7 @@ import { FakeArchive, FakeCalendar, FakeProber, FakeSelf } from './fake-edges.ts
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
+import { openTestStore } from './stores.ts'
 import { until } from './until.ts'
 
 export const admin: Caller = { user: 'root', role: 'admin', via: 'test' }
@@ -51,7 +51,7 @@ export class CoreWorld {
   }
 
   async #begin(): Promise<void> {
-    this.store = await openSqliteStore({ file: this.#file, logger: silentLogger, clock: systemClock })
+    this.store = await openTestStore(this.#file)
     this.bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
     const own = { bus: this.bus, settings: undefined }
     this.brokers = await openBrokers({ bus: own, settings: [], allowInsecureTls: false, clock: systemClock, logger: silentLogger })

@@ -26,6 +26,6 @@ export async function psql<Row extends pg.QueryResultRow>(url: string, text: str
   }
 }
 
-async function dropSchema(url: string, schema: string): Promise<void> {
+export async function dropSchema(url: string, schema: string): Promise<void> {
   await psql(url, `drop schema if exists "${schema}" cascade`)
 }

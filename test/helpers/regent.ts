@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './folder.ts'
+import { storeEnv } from './stores.ts'
 
 const launcher = fileURLToPath(new URL('../../bin/regent', import.meta.url))
 const READY_MS = 20_000
@@ -38,6 +39,7 @@ export class Regent {
       REGENT_PROJECT: this.project,
       REGENT_PORT: '0',
       REGENT_ORCHESTRATOR_PORT: 'off',
+      ...storeEnv(this.home),
       ...env,
     }
   }

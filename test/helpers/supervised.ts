@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { z } from 'zod'
-import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
 import type { EventType } from '../../src/contract/events.ts'
 import { policy, type policyInput } from '../../src/contract/policy.ts'
 import type { RunState } from '../../src/contract/states.ts'
@@ -22,6 +21,7 @@ import { FakeCalendar, FakeProber } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
 import { temporaryFolder } from './folder.ts'
+import { openTestStore } from './stores.ts'
 import { until } from './until.ts'
 
 /** Supervision over a real store, with a runtime and a clock that the test moves. */
@@ -47,7 +47,7 @@ export class Supervised {
   }
 
   static async open(restartsPerSecond = 1000): Promise<Supervised> {
-    const store = await openSqliteStore({ file: join(temporaryFolder(), 'regent.db'), logger: silentLogger, clock: new FakeClock() })
+    const store = await openTestStore(join(temporaryFolder(), 'regent.db'), new FakeClock())
     const supervised = new Supervised(store, restartsPerSecond)
     onTestFinished(async () => {
       supervised.watching.close()
