@@ -6,9 +6,10 @@ import { activities } from './states.ts'
 /**
  * The frames between a runner and Regent: JSON texts on a WebSocket at `/link`, opened by the runner with the address and
  * run token of `link.json` in its run directory (`Authorization: Bearer`). The runner's journal is the truth of what it did: its
- * outgoing rows are numbered, resent from Regent's cursor after every reconnect, and taken in exactly once.
+ * outgoing rows are numbered, resent from Regent's cursor after every reconnect, and taken in exactly once. A runner of version 1 gets each
+ * message in a frame of its own and tells each acceptance so; from 2 on both travel in lists.
  */
-export const LINK_VERSION = 1
+export const LINK_VERSION = 2
 
 /** `link.json`. */
 export const linkFile = z.object({ url: z.string(), token: z.string() })
@@ -41,6 +42,16 @@ export const outRow = z.object({
       reply_to: z.string().nullable(),
       final: z.boolean().default(false),
     }),
+    /** A message that the runner took from its own channel, in the place of Regent's inbox; `via` is the topic. */
+    z.object({
+      kind: z.literal('heard'),
+      message_id: z.string(),
+      conversation: z.string(),
+      sender: z.string(),
+      content: z.string(),
+      metadata: z.record(z.string(), z.unknown()).default({}),
+      via: z.string(),
+    }),
     z.object({ kind: z.literal('tried'), message_id: z.string(), tries: z.number().int() }),
     z.object({ kind: z.literal('done'), message_id: z.string() }),
     z.object({ kind: z.literal('failed'), message_id: z.string(), reason: z.string() }),
@@ -70,7 +81,8 @@ export const fromRunner = z.discriminatedUnion('type', [
   }),
   /** The message stands in the runner's journal; Regent need not send it again. */
   z.object({ type: z.literal('accepted'), message_id: z.string() }),
-  z.object({ type: z.literal('out'), rows: z.array(outRow).max(500) }),
+  /** What was done, in order, and the messages that stand in the journal since the last such frame. */
+  z.object({ type: z.literal('out'), rows: z.array(outRow).max(500), accepted: z.array(z.string()).max(1000).optional() }),
   z.object({ type: z.literal('activity'), activity: z.enum(activities) }),
   /** All conditions that hold now. */
   z.object({ type: z.literal('conditions'), conditions: z.array(condition) }),
@@ -87,19 +99,23 @@ export const fromRunner = z.discriminatedUnion('type', [
 ])
 export type FromRunner = z.output<typeof fromRunner>
 
+const sentMessage = z.object({
+  id: z.string(),
+  number: z.number().int(),
+  conversation: z.string(),
+  sender: z.string(),
+  content: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
+})
+export type SentMessage = z.output<typeof sentMessage>
+
 /** Regent to runner. */
 export const fromRegent = z.discriminatedUnion('type', [
   /** `cursor`: the last out row that Regent has taken in; the runner resends from there. */
   z.object({ type: z.literal('welcome'), version: z.number().int(), cursor: z.number().int() }),
-  z.object({
-    type: z.literal('message'),
-    id: z.string(),
-    number: z.number().int(),
-    conversation: z.string(),
-    sender: z.string(),
-    content: z.string(),
-    metadata: z.record(z.string(), z.unknown()),
-  }),
+  sentMessage.extend({ type: z.literal('message') }),
+  /** From version 2 on. */
+  z.object({ type: z.literal('messages'), messages: z.array(sentMessage).max(1000) }),
   z.object({ type: z.literal('confirmed'), cursor: z.number().int() }),
   z.object({
     type: z.literal('answer'),
@@ -109,6 +125,8 @@ export const fromRegent = z.discriminatedUnion('type', [
     by: z.string(),
     via: z.string(),
   }),
+  /** Whether the agent holds the channel that its definition names; another owner may. Said after the welcome and when it changes. */
+  z.object({ type: z.literal('channel'), held: z.boolean() }),
   /** The run is not the agent's present one: it must end. */
   z.object({ type: z.literal('refused'), reason: z.string() }),
 ])
@@ -125,6 +143,8 @@ export const runnerVariables = {
   runDir: 'REGENT_RUN_DIR',
   /** Number of the start that a caller asked for: the same over automatic restarts, so that an initial task runs once per start. */
   start: 'REGENT_START',
+  /** `refused` where another owner holds the channel of the definition. */
+  channel: 'REGENT_CHANNEL',
   /** Secrets of the definition as a JSON object, key to value. */
   secrets: 'REGENT_AGENT_SECRETS',
 } as const

@@ -1,7 +1,7 @@
 import type { Model, Turn } from '../ports/model.ts'
 import { inputChars, shorten } from './bounds.ts'
 import type { Journal } from './journal.ts'
-import type { History, SpokenTurn } from './journal-state.ts'
+import { type History, type SpokenTurn, spokenIn } from './journal-state.ts'
 import type { Work } from './work.ts'
 
 /** Of the input that a model may be given, what the conversation may take before it is condensed. */
@@ -10,6 +10,9 @@ const HISTORY_SHARE = 0.35
 const RECENT_SHARE = 0.2
 const SUMMARY_SHARE = 0.1
 const TURN_CHARS = 200_000
+/** However short they are: turns that are kept word for word, and what is left of them when they are condensed. */
+const MOST_TURNS = 400
+const NEWEST_TURNS = 200
 
 const NONE: History = { summary: '', turns: [] }
 const CONDENSE = `You condense a conversation between a user and an agent, so that the agent can go on from your text alone.
@@ -21,16 +24,15 @@ export async function historyFor(work: Work, journal: Journal, model: Model): Pr
   const { conversation } = work.message
   const history = journal.state.conversations.get(conversation) ?? NONE
   const room = inputChars(model)
-  if (charsOf(history) <= room * HISTORY_SHARE) return turnsOf(history)
+  if (charsOf(history) <= room * HISTORY_SHARE && history.turns.length <= MOST_TURNS) return turnsOf(history)
   const condensed = await condense(work, model, history, room)
-  await journal.append({ e: 'history', conversation, history: condensed })
+  journal.write({ e: 'history', conversation, history: condensed })
   return turnsOf(condensed)
 }
 
 /** How often the user has spoken in it, this message included. */
 export function chatTurn(journal: Journal, conversation: string): number {
-  const turns = journal.state.conversations.get(conversation)?.turns ?? []
-  return turns.filter((turn) => turn.role === 'user').length + 1
+  return spokenIn(journal.state.conversations.get(conversation)) + 1
 }
 
 /** A message and its answer, as they are remembered. */
@@ -73,7 +75,7 @@ async function condense(work: Work, model: Model, history: History, room: number
 function newest(turns: readonly SpokenTurn[], room: number): SpokenTurn[] {
   let chars = 0
   let first = turns.length
-  for (; first > 0; first--) {
+  for (; first > 0 && turns.length - first < NEWEST_TURNS; first--) {
     chars += turns[first - 1]?.text.length ?? 0
     if (chars > room) break
   }

@@ -35,8 +35,9 @@ export class Deltas {
     }
   }
 
-  /** Nothing more comes for this message. */
-  end(messageId: string): void {
+  /** Nothing more comes for this message; with `told`, what was not sent yet is in the answer that is told as a whole. */
+  end(messageId: string, told = false): void {
+    if (told) this.#texts.delete(messageId)
     this.flush()
     this.#texts.delete(messageId)
   }

@@ -31,6 +31,8 @@ const TRIES = 5
 /** Messages held at once, and their characters; what comes after them waits with the sender. */
 const MOST_MESSAGES = 200
 const MOST_CHARS = 8_000_000
+/** Entries that may wait for the disk while work goes on. */
+const MOST_UNWRITTEN = 500
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 300_000
 
@@ -41,9 +43,12 @@ export class Inbox {
   #roomMade: (() => void) | null = null
   #turn: Promise<void> = Promise.resolve()
   readonly #waiters = new Map<string, Set<() => void>>()
+  /** Taken in by an earlier run. */
+  readonly #inherited: Set<string>
 
   constructor(options: InboxOptions) {
     this.#options = options
+    this.#inherited = new Set(options.journal.state.inbox.keys())
   }
 
   /** Resolves, in the order of the calls, when the inbox is not full. */
@@ -63,9 +68,10 @@ export class Inbox {
     const { journal, logger } = this.#options
     if (journal.state.knows(message.id)) return await journal.append()
     const stored = journal.append({ e: 'in', message }, ...with_)
-    logger.info({ message: message.id, sender: message.sender, conversation: message.conversation }, 'message taken in')
-    await stored
+    logger.debug({ message: message.id, sender: message.sender, conversation: message.conversation }, 'message taken in')
+    // Work may begin: nothing of it is told before it stands on disk, and that is behind the message.
     this.#arrived?.()
+    await stored
   }
 
   /** Resolves when the work on a message has ended, at once where it is not in the inbox. */
@@ -79,7 +85,9 @@ export class Inbox {
   /** Works until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const [held] = this.#options.journal.state.inbox.values()
+      const { journal } = this.#options
+      const [held] = journal.state.inbox.values()
+      if (journal.backlog > MOST_UNWRITTEN) await journal.append()
       if (held) await this.#workOn(held, signal)
       else await this.#arrival(signal)
     }
@@ -102,7 +110,7 @@ export class Inbox {
     const { id } = held.message
     if (held.tries >= TRIES) return await this.#fail(held, `the agent ended ${TRIES} times while it worked on this message`)
     const tries = held.tries + 1
-    await journal.append({ e: 'try', id, tries }, { e: 'say', body: { kind: 'tried', message_id: id, tries } })
+    await this.#begin(held, tries)
     onWork({ what: 'begun', id })
     try {
       const work = new Work(held, journal, ids, signal)
@@ -116,13 +124,24 @@ export class Inbox {
     }
   }
 
+  /**
+   * Writes the try down. What was in the inbox when the program started may be what ended the last one: only then, and for more than
+   * one try, is the disk waited for, so that the count is right when it happens again.
+   */
+  async #begin({ message: { id } }: Held, tries: number): Promise<void> {
+    const { journal } = this.#options
+    if (tries > 1) journal.write({ e: 'try', id, tries }, { e: 'say', body: { kind: 'tried', message_id: id, tries } })
+    else journal.write({ e: 'try', id, tries })
+    if (tries > 1 || this.#inherited.delete(id)) await journal.append()
+  }
+
   async #finish(work: Work, text: string, notice: string | null): Promise<void> {
     const { name, journal, closeApprovals } = this.#options
     const { id, conversation, content } = work.message
     await closeApprovals(id)
     const metadata = { title: 'ASSISTANT', name, highlight_tool: null, ...(notice !== null && { notice }) }
     const whole = notice === null ? text : `${text}\n\n${notice}`
-    await journal.append(
+    journal.write(
       { e: 'say', body: work.row('assistant', name, whole, metadata, true) },
       { e: 'say', body: { kind: 'done', message_id: id } },
       { e: 'turns', conversation, turns: spoken(content, text) },
@@ -157,10 +176,14 @@ export class Inbox {
   }
 
   #ended(id: string): void {
-    this.#options.logger.info({ message: id }, 'work on a message has ended')
+    this.#options.logger.debug({ message: id }, 'work on a message has ended')
     this.#options.onWork({ what: 'ended', id })
-    for (const done of this.#waiters.get(id) ?? []) done()
+    const waiting = this.#waiters.get(id)
     this.#waiters.delete(id)
+    if (waiting)
+      void this.#options.journal.append().then(() => {
+        for (const done of waiting) done()
+      })
     this.#roomMade?.()
   }
 

@@ -90,6 +90,17 @@ export class Journal {
     if (this.#file !== null && line.length > 0) this.#queue.push(line)
   }
 
+  /** As `append`, for who need not wait: what may be told of it waits for `durableSeq` all the same. */
+  write(...entries: NewEntry[]): void {
+    this.note(...entries)
+    this.#flushing ??= this.#flush()
+  }
+
+  /** Appended and not yet on their way to the disk. */
+  get backlog(): number {
+    return this.#queue.length
+  }
+
   /** Called after rows became durable. */
   onDurable(listener: () => void): void {
     this.#listeners.add(listener)
@@ -113,7 +124,7 @@ export class Journal {
 
   async #flush(): Promise<void> {
     await Promise.resolve()
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#queue.length > 0 || this.durableSeq < this.state.seq) {
       const lines = this.#queue
       const waiting = this.#waiting
       const seq = this.state.seq

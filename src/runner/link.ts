@@ -19,7 +19,7 @@ export interface LinkOptions {
   /** What is said at every connection. */
   readonly hello: () => Omit<Extract<FromRunner, { type: 'hello' }>, 'type' | 'version'>
   /** Messages, answers and refusals; the rest is the link's own business. */
-  readonly onFrame: (frame: Extract<FromRegent, { type: 'message' | 'answer' | 'refused' }>) => void
+  readonly onFrame: (frame: Extract<FromRegent, { type: 'message' | 'messages' | 'answer' | 'channel' | 'refused' }>) => void
 }
 
 const FIRST_WAIT_MS = 50
@@ -31,6 +31,7 @@ const FRAME_BYTES = 8 * 1024 * 1024
 /** What may pass by (pieces of an answer that streams) is dropped when more than this waits to be sent. */
 const DELTA_BYTES = 256 * 1024
 const LINK_FILE = 'link.json'
+const MOST_ACCEPTED = 1000
 
 /** The runner's connection to Regent: found by link.json, lost and found again, while the agent works on. */
 export class Link {
@@ -41,6 +42,8 @@ export class Link {
   /** The last row that was handed to the present connection. */
   #sent = 0
   #sending = false
+  /** Messages that stand in the journal, to be told. */
+  #accepted: string[] = []
   #failures = 0
   #cancelRetry: (() => void) | null = null
   #watcher: FSWatcher | null = null
@@ -65,6 +68,13 @@ export class Link {
     if (!this.#welcomed || this.#socket === null) return
     if (frame.type === 'delta' && this.#socket.bufferedAmount > DELTA_BYTES) return
     this.#socket.send(JSON.stringify(frame))
+  }
+
+  /** The message stands in the journal: told with the next rows. */
+  accepted(messageId: string): void {
+    if (!this.#welcomed) return
+    this.#accepted.push(messageId)
+    this.#pump()
   }
 
   close(): void {
@@ -193,6 +203,7 @@ export class Link {
     this.#welcomed = true
     this.#welcomedAt = clock.elapsed()
     this.#sent = cursor
+    this.#accepted = []
     if (cursor > journal.state.seq) void journal.append({ e: 'renumbered', base: cursor })
     else journal.note({ e: 'confirmed', cursor })
     this.#options.logger.info({ cursor }, 'linked to Regent')
@@ -205,11 +216,11 @@ export class Link {
     if (!this.#welcomed || socket === null || this.#sending) return
     const { state, durableSeq } = this.#options.journal
     const rows = takeBatch(state.out, this.#sent, durableSeq)
-    const last = rows.at(-1)
-    if (last === undefined) return
-    this.#sent = last.seq
+    const accepted = this.#accepted.splice(0, MOST_ACCEPTED)
+    if (rows.length + accepted.length === 0) return
+    this.#sent = rows.at(-1)?.seq ?? this.#sent
     this.#sending = true
-    socket.send(JSON.stringify({ type: 'out', rows }), () => {
+    socket.send(JSON.stringify({ type: 'out', rows, accepted }), () => {
       if (socket !== this.#socket) return
       this.#sending = false
       this.#pump()

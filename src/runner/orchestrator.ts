@@ -52,7 +52,7 @@ export class Orchestrator {
     const notices = new Set<string>()
     const model = await this.#model(config.default_model, notices)
     const turn = { model: model.id, chat_turn: chatTurn(journal, work.message.conversation), name }
-    await work.once('user', work.row('user', work.message.sender, work.message.content, turn))
+    work.once('user', work.row('user', work.message.sender, work.message.content, turn))
     const history = await historyFor(work, journal, model)
     const text = subagents.length === 0 ? await this.#alone(work, model, history) : await this.#asTeam(work, model, history, notices)
     return { text, notice: notices.size === 0 ? null : [...notices].join('\n') }
@@ -88,7 +88,7 @@ export class Orchestrator {
       }
       const planned = plan && plan.steps.length > 0
       const steps = planned ? plan.steps : this.#fallback(work)
-      if (!planned) await this.#tellFallback(work, steps)
+      if (!planned) this.#tellFallback(work, steps)
       for (const [index, step] of steps.entries())
         results.push(...(await this.#step(work, `round/${round}/${index + 1}`, step, results, notices)))
       problems = plan?.problems ?? []
@@ -120,10 +120,10 @@ export class Orchestrator {
     return members.map(({ name }) => ({ description: '', tasks: [{ description: work.message.content, agent: name }] }))
   }
 
-  #tellFallback(work: Work, steps: readonly PlanStep[]): Promise<void> {
+  #tellFallback(work: Work, steps: readonly PlanStep[]): void {
     const names = steps.flatMap((step) => step.tasks.map((task) => task.agent)).join(', ')
     const text = `The planner gave no plan that could be done, twice. The message went to ${names} as it is.`
-    return work.once('fallback', work.row('notice', this.#options.name, text))
+    work.once('fallback', work.row('notice', this.#options.name, text))
   }
 
   /** The tasks of a step in parallel. All of them end before one that failed fails the step, so that no finished work is lost. */
@@ -162,7 +162,7 @@ export class Orchestrator {
     const tools = await toolbox.offer(member?.servers ?? [], work.signal)
     const turns = taskTurns(work.message.content, description, known, inputChars(model))
     const text = await runTask(work, { key, agent, system: member?.instruction ?? '', turns, model, tools }, calls)
-    await work.once(`${key}/said`, work.row('assistant', agent, text, { title: 'ASSISTANT', name: agent, highlight_tool: null }))
+    work.once(`${key}/said`, work.row('assistant', agent, text, { title: 'ASSISTANT', name: agent, highlight_tool: null }))
     return text
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import type { FromRegent } from '../contract/link.ts'
+import type { FromRegent, SentMessage } from '../contract/link.ts'
 import type { Activity } from '../contract/states.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
@@ -9,7 +9,8 @@ import type { Logger } from '../kernel/logger.ts'
 import type { Models } from '../ports/model.ts'
 import type { Sample, ToolServers } from '../ports/tool-server.ts'
 import { Approvals } from './approvals.ts'
-import { type BrokerAddress, BrokerProbe, brokerOf, wantsNoTlsCheck } from './broker-probe.ts'
+import type { Channel } from './channel.ts'
+import { type ChannelAccess, openChannel } from './channel-access.ts'
 import { Conditions } from './conditions.ts'
 import type { TeamSpec } from './definition.ts'
 import { Deltas } from './deltas.ts'
@@ -38,7 +39,7 @@ export interface RunnerOptions {
   readonly toolServers: () => Promise<ToolServers>
   /** For the children of tool servers. */
   readonly baseEnv: Readonly<Record<string, string>>
-  readonly redis: BrokerAddress
+  readonly channel: ChannelAccess
   readonly clock: Clock
   readonly ids: Ids
   readonly logger: Logger
@@ -46,6 +47,9 @@ export interface RunnerOptions {
   /** Regent says that this run is no longer the agent's present one. */
   readonly onRefused: (reason: string) => void
 }
+
+/** So long nothing is worked on until the agent says that it is idle. */
+const IDLE_MS = 50
 
 /** A team agent's inside: everything between its inbox and its answers. */
 export class Runner {
@@ -57,7 +61,7 @@ export class Runner {
   readonly #toolbox: Toolbox
   readonly #deltas: Deltas
   readonly #link: Link | null
-  readonly #probe: BrokerProbe | null
+  readonly #channel: Channel | null
   readonly #stopping = new AbortController()
   /** Called with pieces of a final answer. */
   onText: ((messageId: string, text: string) => void) | null = null
@@ -66,6 +70,7 @@ export class Runner {
   #starting = true
   #limited = false
   #activity: Activity = 'starting'
+  #cancelIdle: (() => void) | null = null
 
   private constructor(options: RunnerOptions, journal: Journal, conditions: Conditions) {
     const { spec, clock, ids, logger, redact } = options
@@ -104,15 +109,14 @@ export class Runner {
       redact,
       answer: async (work) => {
         const answer = await orchestrator.answer(work)
-        this.#deltas.end(work.message.id)
+        this.#deltas.end(work.message.id, this.onText === null)
         return answer
       },
       onWork: (news) => this.#onWork(news),
       closeApprovals: (id) => this.approvals.closeFor(id),
     })
     this.#link = options.runDir === null ? null : this.#createLink(options.runDir)
-    const broker = brokerOf(spec.config, options.redis)
-    this.#probe = broker === null ? null : new BrokerProbe(broker, conditions, clock)
+    this.#channel = openChannel(options, { journal, conditions, inbox: this.#inbox, approvals: this.approvals })
     conditions.onChange(() => this.#link?.tell({ type: 'conditions', conditions: conditions.list() }))
   }
 
@@ -128,10 +132,9 @@ export class Runner {
     const runner = new Runner(options, journal, conditions)
     for (const key of spec.missingSecrets)
       conditions.raise('secret', key, `the secret '${key}' is not here; the environment's keys are used where there are any`)
-    if (wantsNoTlsCheck(spec.config)) logger.warn({}, 'ssl_config asks not to check the certificate of the broker; that is not obeyed')
     runner.approvals.resume()
     runner.#link?.start()
-    runner.#probe?.start()
+    if (!options.channel.refused) runner.#channel?.hold(true)
     void runner.#warmUp()
     return runner
   }
@@ -174,9 +177,10 @@ export class Runner {
   /** Leaves work where it stands, for the next start; the children of tool servers are gone when it resolves. */
   async stop(): Promise<void> {
     this.#stopping.abort(new RegentError('UNAVAILABLE', 'the agent is stopping'))
-    this.#probe?.close()
+    this.#cancelIdle?.()
+    const silent = this.#channel?.close()
     this.approvals.close()
-    await Promise.all([this.#toolbox.close(), this.#working])
+    await Promise.all([this.#toolbox.close(), this.#working, silent])
     await this.journal.close()
     this.#link?.close()
   }
@@ -193,20 +197,23 @@ export class Runner {
     })
   }
 
-  async #onFrame(frame: Extract<FromRegent, { type: 'message' | 'answer' | 'refused' }>): Promise<void> {
+  async #onFrame(frame: Extract<FromRegent, { type: 'message' | 'messages' | 'answer' | 'channel' | 'refused' }>): Promise<void> {
     if (frame.type === 'refused') return this.#options.onRefused(frame.reason)
     if (this.#stopping.signal.aborted) return
-    if (frame.type === 'message') {
-      const { id, conversation, sender, content, metadata } = frame
-      await this.#inbox.room()
-      if (this.#stopping.signal.aborted) return
-      await this.#inbox.take({ id, conversation, sender, content, metadata })
-      this.#link?.tell({ type: 'accepted', message_id: id })
-      return
-    }
+    if (frame.type === 'channel') return this.#channel?.hold(frame.held)
+    if (frame.type === 'messages') for (const message of frame.messages) void this.#takeSent(message)
+    if (frame.type === 'messages') return
+    if (frame.type === 'message') return this.#takeSent(frame)
     const { approval_id, nonce, confirmed, by, via } = frame
     const answered = await this.approvals.answer(approval_id, confirmed, by, via)
     this.#link?.tell({ type: 'answered', approval_id, nonce, ...answered })
+  }
+
+  async #takeSent({ id, conversation, sender, content, metadata }: SentMessage): Promise<void> {
+    await this.#inbox.room()
+    if (this.#stopping.signal.aborted) return
+    await this.#inbox.take({ id, conversation, sender, content, metadata })
+    this.#link?.accepted(id)
   }
 
   async #warmUp(): Promise<void> {
@@ -277,7 +284,15 @@ export class Runner {
 
   #tellActivity(): void {
     const activity = this.#now()
+    this.#cancelIdle?.()
+    this.#cancelIdle = null
     if (activity === this.#activity) return
+    // Between two messages of many it is not idle.
+    if (activity === 'idle') this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => this.#become('idle'))
+    else this.#become(activity)
+  }
+
+  #become(activity: Activity): void {
     this.#activity = activity
     this.#link?.tell({ type: 'activity', activity })
   }

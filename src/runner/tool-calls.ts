@@ -56,7 +56,7 @@ export class ToolCalls {
       return await this.#finish(work, key, agent, { text, isError: true })
     }
     const shown = { tool_name: call.tool, tool_args: call.args, available_tools: tools.map(({ offered }) => offered.name) }
-    await work.once(`${key}/said`, work.row('tool_call', agent, shown))
+    work.once(`${key}/said`, work.row('tool_call', agent, shown))
     if (tool === undefined) {
       if (kept?.state === 'asking') await this.#options.approvals.answer(kept.approval, false, 'agent', 'runner')
       return await this.#finish(work, key, agent, { text: `There is no tool '${call.tool}'.`, isError: true })

@@ -31,15 +31,20 @@ export class Work {
     return this.#memo.get(key) as T | undefined
   }
 
-  /** Resolves when the outcome is on disk, together with what is told about it. */
+  /** Resolves when the outcome is on disk, with all that was written before it: to be waited for before anything outside is changed. */
   keep(key: string, value: unknown, ...bodies: OutBody[]): Promise<void> {
+    this.#write(key, value, bodies)
+    return this.#journal.append()
+  }
+
+  #write(key: string, value: unknown, bodies: readonly OutBody[]): void {
     const said = bodies.map((body): NewEntry => ({ e: 'say', body }))
-    return this.#journal.append({ e: 'memo', id: this.message.id, key, value }, ...said)
+    this.#journal.write({ e: 'memo', id: this.message.id, key, value }, ...said)
   }
 
   /** Says it the first time that the work comes here. */
-  async once(key: string, ...bodies: OutBody[]): Promise<void> {
-    if (this.recall(key) === undefined) await this.keep(key, true, ...bodies)
+  once(key: string, ...bodies: OutBody[]): void {
+    if (this.recall(key) === undefined) this.#write(key, true, bodies)
   }
 
   /** The model's answer, asked for once. */
@@ -47,7 +52,7 @@ export class Work {
     const known = this.recall<ModelAnswer>(key)
     if (known) return known
     const answer = await model.answer({ ...request, signal: this.signal })
-    await this.keep(key, answer, usageOf(model, answer))
+    this.#write(key, answer, [usageOf(model, answer)])
     return answer
   }
 

@@ -102,6 +102,11 @@ export class LinkServer {
     return this.frames.filter((frame): frame is Extract<FromRunner, { type: T }> => frame.type === type)
   }
 
+  /** Ids of the messages that the runner has said to have. */
+  get accepted(): string[] {
+    return this.of('out').flatMap((frame) => frame.accepted ?? [])
+  }
+
   async linked(): Promise<void> {
     await until(() => this.of('hello').length > 0, 'the runner to say hello')
   }
@@ -124,7 +129,7 @@ export class LinkServer {
       const frame = fromRunner.parse(value)
       if (frame.type === 'out') this.taken.take(frame.rows)
       this.frames.push(frame)
-      if (frame.type === 'hello' && this.#welcomes) this.send({ type: 'welcome', version: 1, cursor: this.taken.cursor })
+      if (frame.type === 'hello' && this.#welcomes) this.send({ type: 'welcome', version: 2, cursor: this.taken.cursor })
       if (frame.type === 'out' && this.confirms) this.send({ type: 'confirmed', cursor: this.taken.cursor })
     } catch (error) {
       this.problems.push(String(error))

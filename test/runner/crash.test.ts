@@ -58,7 +58,7 @@ describe('a runner that is killed', () => {
     expect(performance.now() - begun).toBeLessThan(8_000)
     expect(regent.taken.finals('m1').map((row) => row.content)).toEqual(['the answer'])
     expect(regent.taken.of('usage')).toHaveLength(4)
-    expect(regent.taken.of('tried').map((row) => row.tries)).toEqual([1, 2])
+    expect(regent.taken.of('tried').map((row) => row.tries)).toEqual([2])
     expect(regent.taken.of('say').map((row) => row.type)).toEqual(['user', 'assistant', 'assistant'])
     expect(regent.taken.of('done')).toHaveLength(1)
     expect(regent.taken.repeated).toBe(0)
@@ -134,7 +134,7 @@ describe('a runner that is killed', () => {
     let agent = startTeam(set)
     await regent.linked()
     for (const id of ids) regent.message(id, `say answer of ${id}\nsleep 40\ncall read {}`)
-    await until(() => regent.of('accepted').length === ids.length, 'the messages to be taken in')
+    await until(() => regent.accepted.length === ids.length, 'the messages to be taken in')
     for (let round = 0; round < 4; round++) {
       const done = regent.taken.of('done').length
       await until(() => regent.taken.of('done').length > done, 'some work')
@@ -168,7 +168,7 @@ describe('a runner that is told to stop', () => {
     expect(alive(server)).toBe(false)
     startTeam(set)
     await until(() => regent.taken.finals('m1').length === 1, 'the answer')
-    expect(regent.taken.of('tried').map((row) => row.tries)).toEqual([1, 1])
+    expect(regent.taken.of('tried')).toEqual([])
   })
 
   it('by a Regent that refuses its run ends with 0 and says so', async () => {

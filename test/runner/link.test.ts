@@ -17,20 +17,16 @@ describe('the link to Regent', () => {
     const regent = await LinkServer.open(runDir)
     const runner = await startRunner({ models: echo(), runDir })
     await regent.linked()
-    expect(regent.of('hello')).toMatchObject([{ version: 1, agent_id: 'agent-1', run_id: 'run-1', conditions: [] }])
+    expect(regent.of('hello')).toMatchObject([{ version: 2, agent_id: 'agent-1', run_id: 'run-1', conditions: [] }])
     regent.message('m1', 'hello')
     await until(() => regent.taken.of('done').length === 1, 'the work to end')
-    expect(regent.of('accepted')).toEqual([{ type: 'accepted', message_id: 'm1' }])
+    expect(regent.accepted).toEqual(['m1'])
     expect(regent.taken.finals('m1')).toMatchObject([{ content: 're hello', author: 'crew' }])
-    expect(regent.taken.of('tried')).toEqual([{ kind: 'tried', message_id: 'm1', tries: 1 }])
-    expect(
-      regent
-        .of('delta')
-        .map((frame) => frame.text)
-        .join(''),
-    ).toBe('re hello')
+    // It was whole before a piece of it would have been sent.
+    expect(regent.of('delta')).toEqual([])
     await until(() => runner.journal.state.out.length === 0, 'the rows to be confirmed and forgotten')
-    expect(regent.of('activity').map((frame) => frame.activity)).toEqual(expect.arrayContaining(['working', 'idle']))
+    expect(regent.of('activity').map((frame) => frame.activity)).toContain('working')
+    await until(() => regent.of('activity').at(-1)?.activity === 'idle', 'that it is idle')
     expect(regent.problems).toEqual([])
   })
 
@@ -55,7 +51,7 @@ describe('the link to Regent', () => {
     second.message('m3', 'three')
     await until(() => second.taken.finals('m3').length === 1, 'the third answer')
     expect(second.taken.finals('m1')).toHaveLength(1)
-    expect(second.of('accepted').map((frame) => frame.message_id)).toEqual(['m1', 'm3'])
+    expect(second.accepted).toEqual(['m1', 'm3'])
     expect(second.problems).toEqual([])
   })
 
@@ -152,7 +148,7 @@ describe('the link to Regent', () => {
     const runner = await startRunner({ models, runDir })
     await regent.linked()
     for (let number = 0; number < 300; number++) regent.message(`m${number}`, `${number}`)
-    await until(() => regent.of('accepted').length >= 200, 'the first messages')
+    await until(() => regent.accepted.length >= 200, 'the first messages')
     regent.answer('unknown', true)
     await until(() => regent.of('answered').length === 1, 'all frames to be read')
     expect(runner.journal.state.inbox.size).toBeLessThan(210)

@@ -1,14 +1,11 @@
 import { readFileSync, statSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { teamConfig } from '../../src/contract/team.ts'
-import { Conditions } from '../../src/runner/conditions.ts'
 import { readTeam, secretsIn } from '../../src/runner/definition.ts'
 import { createLog, type LogSettings, redactor } from '../../src/runner/log.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { quickClock } from '../helpers/team-runner.ts'
 import { until } from '../helpers/until.ts'
 
 const secretOf = (key: string): string => `$\{secret:${key}}`

@@ -1,5 +1,5 @@
 import type { Condition } from '../../contract/agents.ts'
-import { type FromRunner, LINK_VERSION } from '../../contract/link.ts'
+import { type FromRunner, LINK_VERSION, type SentMessage } from '../../contract/link.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow } from '../../ports/store.ts'
@@ -7,10 +7,10 @@ import type { LinkPeer, LinkSession } from '../core.ts'
 import { tell } from '../supervision/situation.ts'
 import { Beats, type Heartbeat } from './heartbeat.ts'
 import type { AnswerOutcome, LinkOptions } from './link-options.ts'
-import { takeRows } from './take-rows.ts'
+import { type Done, takeRows } from './take-rows.ts'
 
 /** Messages sent and not yet in the runner's journal. */
-const WINDOW = 64
+const WINDOW = 256
 /** And their characters, one message aside: well below what the link's door lets wait for a runner. */
 const WINDOW_CHARS = 1_000_000
 const ANSWER_MS = 10_000
@@ -25,6 +25,8 @@ export class RunnerSession implements LinkSession {
   #agent: AgentRow | undefined
   /** Number of the newest message that was sent on this connection. */
   #sent = 0
+  /** Whether the runner takes several messages in one frame. */
+  #lists = false
   /** Characters of what was sent and not accepted, by message. */
   readonly #open = new Map<string, number>()
   #delivering = false
@@ -59,12 +61,10 @@ export class RunnerSession implements LinkSession {
       case 'hello':
         throw new RegentError('BAD_REQUEST', 'a link begins with hello once')
       case 'accepted':
-        return this.#accepted(agent, frame.message_id)
+        return this.#took(agent, { rows: [], accepted: [frame.message_id] })
       case 'out': {
-        this.#options.worked(agent.id)
-        const cursor = await takeRows(this.#options, agent, frame.rows)
-        this.#peer.send({ type: 'confirmed', cursor })
-        return
+        if (frame.rows.length > 0) this.#options.worked(agent.id)
+        return this.#took(agent, { rows: frame.rows, accepted: frame.accepted ?? [] })
       }
       case 'activity':
       case 'conditions':
@@ -169,6 +169,7 @@ export class RunnerSession implements LinkSession {
       return this.end(why)
     }
     this.#agent = agent
+    this.#lists = frame.version >= 2
     const cursor = await store.read.cursors.get(`runner:${agentId}`)
     this.#places.ready()
     this.#peer.send({ type: 'welcome', version: LINK_VERSION, cursor })
@@ -181,32 +182,29 @@ export class RunnerSession implements LinkSession {
     let chars = 0
     for (const size of this.#open.values()) chars += size
     if (room <= 0 || chars >= WINDOW_CHARS) return
-    const messages = await this.#options.store.read.messages.waiting(this.#peer.agentId, this.#sent, room)
-    for (const message of messages) {
+    const waiting = await this.#options.store.read.messages.waiting(this.#peer.agentId, this.#sent, room)
+    const messages: SentMessage[] = []
+    for (const message of waiting) {
       const content = typeof message.content === 'string' ? message.content : JSON.stringify(message.content)
       const size = content.length + JSON.stringify(message.metadata).length
-      if (this.#open.size > 0 && chars + size > WINDOW_CHARS) return
+      if (this.#open.size > 0 && chars + size > WINDOW_CHARS) break
       chars += size
       this.#sent = message.number
       this.#open.set(message.id, size)
       const { id, number, conversation, sender, metadata } = message
-      this.#peer.send({ type: 'message', id, number, conversation, sender, content, metadata: { ...metadata } })
+      messages.push({ id, number, conversation, sender, content, metadata: { ...metadata } })
     }
+    if (!this.#lists) for (const message of messages) this.#peer.send({ type: 'message', ...message })
+    else if (messages.length > 0) this.#peer.send({ type: 'messages', messages })
     if (messages.length === room) this.#more = true
   }
 
-  async #accepted(agent: AgentRow, id: string): Promise<void> {
-    this.#open.delete(id)
-    const { store, clock } = this.#options
-    const message = await store.read.messages.get(id)
-    if (message?.agentId === agent.id && message.state === 'queued') {
-      await store.transaction(async (tables) => {
-        if ((await tables.messages.get(id))?.state !== 'queued') return
-        await tables.messages.update(id, { state: 'delivered' })
-        await tell(tables, agent, 'message.delivered', clock.now(), 'agent', { id })
-      })
-    }
-    void this.deliver()
+  async #took(agent: AgentRow, done: Done): Promise<void> {
+    for (const id of done.accepted) this.#open.delete(id)
+    // What comes next goes out while this is written down.
+    if (done.accepted.length > 0) void this.deliver()
+    const cursor = await takeRows(this.#options, agent, done)
+    if (done.rows.length > 0) this.#peer.send({ type: 'confirmed', cursor })
   }
 
   async #says(agent: AgentRow, said: { activity?: Hello['activity']; conditions?: Condition[] }): Promise<void> {

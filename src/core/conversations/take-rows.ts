@@ -1,143 +1,252 @@
 import type { OutRow } from '../../contract/link.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import type { AgentRow, Store, Tables } from '../../ports/store.ts'
-import { tell } from '../supervision/situation.ts'
+import type { AgentRow, NewEvent, NewMessage, Store, Tables, UsageRow } from '../../ports/store.ts'
+import { eventOf } from '../supervision/situation.ts'
 
 /** Longer contents stand whole in the message; its event carries this much of them. */
 const MOST_IN_EVENT = 16_000
+const MOST_QUEUED_SHOWN = 4000
+
+export interface Done {
+  readonly rows: readonly OutRow[]
+  /** Messages that stand in the runner's journal. */
+  readonly accepted: readonly string[]
+}
 
 /**
  * Takes in what a runner did: rows after the cursor, with the cursor, in one transaction, so that each counts once however often
  * it is sent. Answers the new cursor.
  */
-export function takeRows({ store, clock }: { store: Store; clock: Clock }, agent: AgentRow, rows: readonly OutRow[]): Promise<number> {
+export function takeRows({ store, clock }: { store: Store; clock: Clock }, agent: AgentRow, { rows, accepted }: Done): Promise<number> {
   const name = `runner:${agent.id}`
   return store.transaction(async (tables) => {
     const cursor = await tables.cursors.get(name)
     const fresh = rows.filter((row) => row.seq > cursor)
-    for (const row of fresh) await take(tables, agent, row, clock.now())
+    const taking = new Taking(tables, agent, clock.now())
+    await taking.take(fresh, accepted)
     const reached = fresh.at(-1)?.seq ?? cursor
     if (reached > cursor) await tables.cursors.set(name, reached)
     return reached
   })
 }
 
+type Known = Pick<NewMessage, 'id' | 'agentId' | 'conversation' | 'state'>
 type Body<K extends OutRow['body']['kind']> = Extract<OutRow['body'], { kind: K }>
 
-async function take(tables: Tables, agent: AgentRow, { body, at }: OutRow, now: number): Promise<void> {
-  switch (body.kind) {
-    case 'say':
-      return say(tables, agent, body, at)
-    case 'tried':
-      return tables.messages.update(body.message_id, { tries: body.tries })
-    case 'done':
-    case 'failed':
-      return end(tables, agent, body, now)
-    case 'approval_requested':
-      return request(tables, agent, body)
-    case 'approval_closed':
-      return close(tables, agent, body, at)
-    case 'usage':
-      await tables.usages.add({
-        agentId: agent.id,
-        modelCalls: 1,
-        inputTokens: body.input_tokens,
-        outputTokens: body.output_tokens,
-        costUsd: body.cost_usd,
-      })
-      await tell(tables, agent, 'usage.recorded', at, 'agent', {
-        model: body.model,
-        input_tokens: body.input_tokens,
-        output_tokens: body.output_tokens,
-        cost_usd: body.cost_usd,
-      })
+/** One list of rows: what can be read and written together is, the events in the order of the rows. */
+class Taking {
+  readonly #tables: Tables
+  readonly #agent: AgentRow
+  readonly #now: number
+  readonly #events: NewEvent[] = []
+  /** Messages to the agent that the rows speak of. */
+  #known: ReadonlyMap<string, Known> = new Map()
+  /** Numbers of what it said now. */
+  #said: ReadonlyMap<string, number> = new Map()
+  readonly #worked = new Set<string>()
+  readonly #buried = new Set<string>()
+  #used: UsageRow | undefined
+
+  constructor(tables: Tables, agent: AgentRow, now: number) {
+    this.#tables = tables
+    this.#agent = agent
+    this.#now = now
+  }
+
+  async take(rows: readonly OutRow[], accepted: readonly string[]): Promise<void> {
+    if (rows.length + accepted.length === 0) return
+    await this.#look(rows, accepted)
+    for (const row of rows) await this.#row(row)
+    await this.#deliver(accepted)
+    await this.#tables.messages.setState([...this.#worked], 'acknowledged')
+    if (this.#used) await this.#tables.usages.add(this.#used)
+    await this.#tables.events.appendAll(this.#events)
+  }
+
+  async #look(rows: readonly OutRow[], accepted: readonly string[]): Promise<void> {
+    const ids = new Set(accepted)
+    for (const { body } of rows) {
+      if (body.kind === 'say' && body.reply_to !== null) ids.add(body.reply_to)
+      if (body.kind === 'done' || body.kind === 'failed' || body.kind === 'heard') ids.add(body.message_id)
+    }
+    const found = await this.#tables.messages.getAll([...ids])
+    const known = new Map<string, Known>(found.map((message) => [message.id, message]))
+    for (const { body, at } of rows)
+      if (body.kind === 'heard' && !known.has(body.message_id)) known.set(body.message_id, this.#heardMessage(body, at))
+    this.#known = known
+    const said = new Map<string, NewMessage>()
+    for (const { body, at } of rows) {
+      if (body.kind === 'say') said.set(body.id, this.#message(body, at))
+      if (body.kind === 'heard') said.set(body.message_id, this.#heardMessage(body, at))
+    }
+    this.#said = await this.#tables.messages.insertAll([...said.values()])
+  }
+
+  async #row({ body, at }: OutRow): Promise<void> {
+    switch (body.kind) {
+      case 'say':
+        return this.#say(body, at)
+      case 'heard':
+        return this.#heard(body, at)
+      case 'tried':
+        return this.#tables.messages.update(body.message_id, { tries: body.tries })
+      case 'done':
+        return this.#acknowledge(body.message_id)
+      case 'failed':
+        return this.#bury(body)
+      case 'approval_requested':
+        return this.#request(body)
+      case 'approval_closed':
+        return this.#close(body, at)
+      case 'usage':
+        return this.#usage(body, at)
+    }
+  }
+
+  #tell(type: NewEvent['type'], at: number, data: JsonObject, actor = 'agent'): void {
+    this.#events.push(eventOf(this.#agent, type, at, actor, data))
+  }
+
+  #conversation(replyTo: string | null): string {
+    return (replyTo === null ? undefined : this.#known.get(replyTo)?.conversation) ?? 'main'
+  }
+
+  #message(body: Body<'say'>, at: number): NewMessage {
+    return {
+      id: body.id,
+      agentId: this.#agent.id,
+      conversation: this.#conversation(body.reply_to),
+      direction: 'out',
+      type: body.type,
+      content: (body.content ?? null) as Json,
+      metadata: body.metadata as JsonObject,
+      sender: body.author,
+      replyTo: body.reply_to,
+      final: body.final,
+      state: null,
+      tries: 0,
+      reason: null,
+      at,
+    }
+  }
+
+  /** What the runner took from its own channel: its inbox is Regent's all the same. */
+  #heardMessage(body: Body<'heard'>, at: number): NewMessage {
+    return {
+      id: body.message_id,
+      agentId: this.#agent.id,
+      conversation: body.conversation,
+      direction: 'in',
+      type: 'user',
+      content: body.content,
+      metadata: body.metadata as JsonObject,
+      sender: body.sender,
+      replyTo: null,
+      final: false,
+      state: 'delivered',
+      tries: 0,
+      reason: null,
+      at,
+    }
+  }
+
+  #heard(body: Body<'heard'>, at: number): void {
+    const number = this.#said.get(body.message_id)
+    if (number === undefined) return
+    const { message_id: id, conversation, content, via } = body
+    this.#tell('message.queued', at, { id, number, conversation, content: content.slice(0, MOST_QUEUED_SHOWN), via }, body.sender)
+    this.#tell('message.delivered', at, { id })
+  }
+
+  #say(body: Body<'say'>, at: number): void {
+    const number = this.#said.get(body.id)
+    if (number === undefined) return
+    this.#tell('message.sent', at, {
+      id: body.id,
+      number,
+      type: body.type,
+      author: body.author,
+      reply_to: body.reply_to,
+      final: body.final,
+      conversation: this.#conversation(body.reply_to),
+      metadata: body.metadata as JsonObject,
+      ...shown((body.content ?? null) as Json),
+    })
+  }
+
+  /** What waits still; an end that was taken in before changes nothing. */
+  #open(id: string): Known | undefined {
+    const message = this.#known.get(id)
+    if (message?.agentId !== this.#agent.id || this.#worked.has(id) || this.#buried.has(id)) return undefined
+    return message.state === 'queued' || message.state === 'delivered' ? message : undefined
+  }
+
+  #acknowledge(id: string): void {
+    if (!this.#open(id)) return
+    this.#worked.add(id)
+    this.#tell('message.acknowledged', this.#now, { id })
+  }
+
+  async #bury({ message_id: id, reason }: Body<'failed'>): Promise<void> {
+    if (!this.#open(id)) return
+    await this.#tables.messages.update(id, { state: 'dead', reason })
+    this.#buried.add(id)
+    this.#tell('message.dead', this.#now, { id, reason })
+  }
+
+  /** Of those that are worked through already, nobody need hear that they had arrived. */
+  async #deliver(accepted: readonly string[]): Promise<void> {
+    const fresh = accepted.filter((id) => this.#open(id)?.state === 'queued')
+    await this.#tables.messages.setState(fresh, 'delivered')
+    for (const id of fresh) this.#tell('message.delivered', this.#now, { id })
+  }
+
+  async #request({ approval }: Body<'approval_requested'>): Promise<void> {
+    const isNew = await this.#tables.approvals.insert({
+      id: approval.id,
+      agentId: this.#agent.id,
+      messageId: approval.message_id,
+      subagent: approval.subagent,
+      server: approval.server,
+      tool: approval.tool,
+      arguments: approval.arguments as JsonObject,
+      state: 'pending',
+      default: approval.default,
+      requestedAt: approval.requested_at,
+      expiresAt: approval.expires_at,
+      answeredAt: null,
+      answeredBy: null,
+      via: null,
+    })
+    if (isNew) this.#tell('approval.requested', approval.requested_at, approval as JsonObject)
+  }
+
+  async #close(body: Body<'approval_closed'>, at: number): Promise<void> {
+    const { id, confirmed, by, via } = body
+    const row = await this.#tables.approvals.get(id)
+    if (row?.agentId !== this.#agent.id || row.state !== 'pending') return
+    const state = confirmed ? 'confirmed' : 'rejected'
+    await this.#tables.approvals.update(id, { state, answeredAt: at, answeredBy: by, via })
+    const { tool, server, messageId } = row
+    this.#tell('approval.answered', at, { id, confirmed, by, via, tool, server, message_id: messageId }, by)
+  }
+
+  #usage(body: Body<'usage'>, at: number): void {
+    const { model, input_tokens, output_tokens, cost_usd } = body
+    const before = this.#used ?? { agentId: this.#agent.id, modelCalls: 0, inputTokens: 0, outputTokens: 0, costUsd: 0 }
+    this.#used = {
+      agentId: before.agentId,
+      modelCalls: before.modelCalls + 1,
+      inputTokens: before.inputTokens + input_tokens,
+      outputTokens: before.outputTokens + output_tokens,
+      costUsd: before.costUsd === null || cost_usd === null ? null : before.costUsd + cost_usd,
+    }
+    this.#tell('usage.recorded', at, { model, input_tokens, output_tokens, cost_usd })
   }
 }
 
-async function say(tables: Tables, agent: AgentRow, body: Body<'say'>, at: number): Promise<void> {
-  const answered = body.reply_to === null ? undefined : await tables.messages.get(body.reply_to)
-  const content = (body.content ?? null) as Json
-  const number = await tables.messages.insert({
-    id: body.id,
-    agentId: agent.id,
-    conversation: answered?.conversation ?? 'main',
-    direction: 'out',
-    type: body.type,
-    content,
-    metadata: body.metadata as JsonObject,
-    sender: body.author,
-    replyTo: body.reply_to,
-    final: body.final,
-    state: null,
-    tries: 0,
-    reason: null,
-    at,
-  })
-  if (number === undefined) return
-  const text = JSON.stringify(content)
-  const shown =
-    text.length <= MOST_IN_EVENT
-      ? { content }
-      : { content: typeof content === 'string' ? content.slice(0, MOST_IN_EVENT) : null, truncated: true }
-  await tell(tables, agent, 'message.sent', at, 'agent', {
-    id: body.id,
-    number,
-    type: body.type,
-    author: body.author,
-    reply_to: body.reply_to,
-    final: body.final,
-    conversation: answered?.conversation ?? 'main',
-    metadata: body.metadata as JsonObject,
-    ...shown,
-  })
-}
-
-async function end(tables: Tables, agent: AgentRow, body: Body<'done'> | Body<'failed'>, at: number): Promise<void> {
-  const message = await tables.messages.get(body.message_id)
-  if (!message || message.agentId !== agent.id || message.state === 'acknowledged' || message.state === 'dead') return
-  if (body.kind === 'done') {
-    await tables.messages.update(message.id, { state: 'acknowledged' })
-    await tell(tables, agent, 'message.acknowledged', at, 'agent', { id: message.id })
-  } else {
-    await tables.messages.update(message.id, { state: 'dead', reason: body.reason })
-    await tell(tables, agent, 'message.dead', at, 'agent', { id: message.id, reason: body.reason })
-  }
-}
-
-async function request(tables: Tables, agent: AgentRow, { approval }: Body<'approval_requested'>): Promise<void> {
-  const isNew = await tables.approvals.insert({
-    id: approval.id,
-    agentId: agent.id,
-    messageId: approval.message_id,
-    subagent: approval.subagent,
-    server: approval.server,
-    tool: approval.tool,
-    arguments: approval.arguments as JsonObject,
-    state: 'pending',
-    default: approval.default,
-    requestedAt: approval.requested_at,
-    expiresAt: approval.expires_at,
-    answeredAt: null,
-    answeredBy: null,
-    via: null,
-  })
-  if (isNew) await tell(tables, agent, 'approval.requested', approval.requested_at, 'agent', approval as JsonObject)
-}
-
-async function close(tables: Tables, agent: AgentRow, body: Body<'approval_closed'>, at: number): Promise<void> {
-  const row = await tables.approvals.get(body.id)
-  if (row?.agentId !== agent.id || row.state !== 'pending') return
-  const state = body.confirmed ? 'confirmed' : 'rejected'
-  await tables.approvals.update(body.id, { state, answeredAt: at, answeredBy: body.by, via: body.via })
-  const { tool, server, messageId } = row
-  await tell(tables, agent, 'approval.answered', at, body.by, {
-    id: body.id,
-    confirmed: body.confirmed,
-    by: body.by,
-    via: body.via,
-    tool,
-    server,
-    message_id: messageId,
-  })
+function shown(content: Json): JsonObject {
+  if (JSON.stringify(content).length <= MOST_IN_EVENT) return { content }
+  return { content: typeof content === 'string' ? content.slice(0, MOST_IN_EVENT) : null, truncated: true }
 }

@@ -1,6 +1,6 @@
 import type { EventType } from '../../contract/events.ts'
 import type { JsonObject } from '../../kernel/json.ts'
-import type { AgentRecord, AgentRow, LifeRow, Tables } from '../../ports/store.ts'
+import type { AgentRecord, AgentRow, LifeRow, NewEvent, Tables } from '../../ports/store.ts'
 import type { StateChange } from './states.ts'
 
 export type Record = AgentRecord
@@ -11,7 +11,11 @@ export function loadRecord(tables: Tables, agentId: string): Promise<Record | un
 
 /** Appends an event about an agent. */
 export async function tell(tables: Tables, agent: AgentRow, type: EventType, at: number, actor: string, data: JsonObject): Promise<void> {
-  await tables.events.append({ at, type, agentId: agent.id, agent: `${agent.owner}/${agent.name}`, owner: agent.owner, actor, data })
+  await tables.events.append(eventOf(agent, type, at, actor, data))
+}
+
+export function eventOf(agent: AgentRow, type: EventType, at: number, actor: string, data: JsonObject): NewEvent {
+  return { at, type, agentId: agent.id, agent: `${agent.owner}/${agent.name}`, owner: agent.owner, actor, data }
 }
 
 /** Stores a change of state with what goes along, and the event that tells of it: the one place where `lives.state` is written. */

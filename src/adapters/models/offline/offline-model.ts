@@ -11,6 +11,7 @@ export interface OfflineOptions {
 }
 
 const pieceLength = 24
+const PIECES_AT_ONCE = 8
 const charactersPerToken = 4
 const nothingToDo = 'Nothing to do here:'
 
@@ -50,13 +51,14 @@ class Writer {
   /** A paragraph of its own, set off from what was written before. */
   async write(paragraph: string): Promise<void> {
     const whole = this.text === '' ? paragraph : `\n${paragraph}`
+    let pieces = 0
     for (let at = 0; at < whole.length; ) {
       this.#request.signal.throwIfAborted()
       const end = endOfPiece(whole, at)
       this.text += whole.slice(at, end)
       this.#request.onText?.(whole.slice(at, end))
       at = end
-      await turn()
+      if (++pieces % PIECES_AT_ONCE === 0) await turn()
     }
   }
 }
