@@ -16,6 +16,10 @@ export interface BrokerOptions {
  */
 export async function openBroker(options: BrokerOptions): Promise<Bus> {
   switch (options.settings.kind) {
+    case 'stomp': {
+      const { createStompBus } = await import('./stomp/stomp-bus.ts')
+      return createStompBus(options)
+    }
     default:
       throw new RegentError('NOT_YET', `the ${options.settings.kind} bus is not there yet`)
   }
