@@ -24,6 +24,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'agents.timeline': { method: 'GET', path: '/api/v1/agents/:agent/timeline', reply: 'value' },
   'system.backup': { method: 'POST', path: '/api/v1/backup', reply: 'value' },
   'messages.send': { method: 'POST', path: '/api/v1/agents/:agent/messages', reply: 'value' },
+  'messages.send_many': { method: 'POST', path: '/api/v1/agents/:agent/messages/batch', reply: 'value' },
   'messages.list': { method: 'GET', path: '/api/v1/agents/:agent/messages', reply: 'value' },
   'messages.get': { method: 'GET', path: '/api/v1/messages/:id', reply: 'value' },
   'events.list': { method: 'GET', path: '/api/v1/events/history', reply: 'value' },

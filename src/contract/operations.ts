@@ -134,6 +134,33 @@ export const operations = {
       .strict(),
     output: z.object({ message: messageView, reply: messageView.nullable().describe('with wait: the final reply') }),
   }),
+  'messages.send_many': define({
+    name: 'messages.send_many',
+    summary: 'Send many messages to an agent at once, in their order: all of them are accepted, or none',
+    effect: 'change',
+    role: 'user',
+    reply: 'value',
+    http: { method: 'POST', path: '/api/v1/agents/:agent/messages/batch' },
+    input: z
+      .object({
+        ...agent,
+        messages: z
+          .array(
+            z.strictObject({
+              content: z.string().min(1).max(1_000_000),
+              id: z.uuid().optional().describe('the same id again has one effect'),
+              conversation: z.string().min(1).max(200).default('main'),
+              metadata: z.record(z.string(), z.unknown()).default({}),
+            }),
+          )
+          .min(1)
+          .max(1000),
+      })
+      .strict(),
+    output: z.object({
+      ids: z.array(z.string()).describe('of the messages, in their order; what they answer: messages.list, or the events'),
+    }),
+  }),
   'messages.list': define({
     name: 'messages.list',
     summary: 'Read the conversation with an agent',

@@ -1,28 +1,40 @@
+import type { ChannelDefaults, ChannelPlace } from '../../contract/channels.ts'
 import type { Condition } from '../../contract/agents.ts'
 import { confirmationRequest, envelopeOf, type Heard, hear } from '../../contract/envelopes.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/errors.ts'
-import { isObject, type JsonObject } from '../../kernel/json.ts'
 import type { Logger } from '../../kernel/logger.ts'
+import type { Brokers } from '../../ports/brokers.ts'
 import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
+import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, EventRow, Store } from '../../ports/store.ts'
 import { type Claims, claimCursor } from '../agents/options.ts'
+import type { Journal } from '../events/journal.ts'
 import type { Relay } from '../events/outbox.ts'
+import { keysOf, placeOfAgent } from './channel-places.ts'
 import { post } from './inbox.ts'
 import type { Links } from './links.ts'
+import { StandIn } from './stand-in.ts'
 
 export interface ChannelOptions {
   readonly store: Store
+  readonly journal: Journal
   readonly bus: Bus
+  readonly brokers: Brokers
+  readonly secrets: Secrets
+  readonly channelDefaults: ChannelDefaults
   readonly clock: Clock
   readonly logger: Logger
-  readonly links: Pick<Links, 'deliver' | 'answer'>
+  readonly links: Pick<Links, 'deliver' | 'answer' | 'tellChannel'>
 }
 
 interface Channel {
+  readonly agent: AgentRow
   readonly agentId: string
   readonly owner: string
-  readonly key: string
+  /** As people know it. */
+  readonly subject: string
+  readonly keys: readonly string[]
   readonly since: number
   /** Set where Regent's own bus carries it; a broker's channel is the runner's. */
   readonly stem: string | undefined
@@ -33,20 +45,27 @@ const inbound = (stem: string): Topic => ({ name: `agent:${stem}` })
 const outbound = (stem: string): Topic => ({ name: `agent_${stem}` })
 
 /**
- * The channels of agents with pub/sub on. Those of backend `memory` are carried here: what comes in goes into the agent's durable inbox
- * before the bus hears of success, and what the agent does goes out from the journal.
+ * The channels of agents with pub/sub on, and whose they are: no topic of a broker belongs to two owners. Those of backend `memory` are
+ * carried here: what comes in goes into the agent's durable inbox before the bus hears of success, and what the agent does goes out from
+ * the journal. Those of a broker are the runner's, which is told whether it holds them.
  */
 export class Channels implements Claims {
   readonly #options: ChannelOptions
+  readonly #standIn: StandIn
   readonly #channels = new Map<string, Channel>()
   readonly #subscriptions = new Map<string, Promise<Subscription>[]>()
+  /** Who has each key; those that hold their channel. */
+  readonly #owners = new Map<string, string>()
+  readonly #holding = new Set<string>()
 
   constructor(options: ChannelOptions) {
     this.#options = options
+    this.#standIn = new StandIn(options)
   }
 
   /** To be called once, before doors open. */
   async open(): Promise<void> {
+    this.#standIn.begin()
     const { read } = this.#options.store
     const teams = await read.agents.list({ kind: 'team' })
     const since = new Map<string, number>()
@@ -56,33 +75,47 @@ export class Channels implements Claims {
 
   add(agent: AgentRow): void {
     const before = this.#channels.get(agent.id)
-    const channel = channelOf(agent)
-    if (before?.key === channel?.key) return
-    if (before) this.remove(agent.id)
+    const channel = this.#channelOf(agent)
+    if (before && before.keys.join() !== channel?.keys.join()) this.remove(agent.id)
     if (!channel) return
     this.#channels.set(agent.id, channel)
-    this.#listen(channel)
+    if (!this.#holding.has(agent.id) && this.#claim(channel)) this.#options.links.tellChannel(agent.id, true)
+    if (this.#holding.has(agent.id)) this.#listen(channel)
+    else if (!before) this.#options.links.tellChannel(agent.id, false)
   }
 
   moves(before: AgentRow, after: AgentRow): boolean {
-    return channelOf(before)?.key !== channelOf(after)?.key
+    return this.#channelOf(before)?.keys.join() !== this.#channelOf(after)?.keys.join()
   }
 
   /** Its channel is free; another owner's agent that wished for it has it now. */
   remove(agentId: string): void {
-    const channel = this.#channels.get(agentId)
-    if (!channel) return
-    this.#channels.delete(agentId)
+    if (!this.#channels.delete(agentId)) return
     for (const subscription of this.#subscriptions.get(agentId) ?? []) void subscription.then((one) => one.close())
     this.#subscriptions.delete(agentId)
-    for (const other of this.#channels.values()) if (other.key === channel.key) this.#listen(other)
+    this.#standIn.leave(agentId)
+    if (!this.#holding.delete(agentId)) return
+    this.#owners.clear()
+    const held = new Set(this.#holding)
+    const all = [...this.#channels.values()]
+    for (const channel of [...all.filter((one) => held.has(one.agentId)), ...all.filter((one) => !held.has(one.agentId))]) {
+      if (!this.#claim(channel) || held.has(channel.agentId)) continue
+      this.#options.links.tellChannel(channel.agentId, true)
+      this.#listen(channel)
+    }
+  }
+
+  /** Whether an agent holds its channel; undefined for one that has none at a broker. */
+  holds(agentId: string): boolean | undefined {
+    const channel = this.#channels.get(agentId)
+    return channel === undefined || channel.stem !== undefined ? undefined : this.#holding.has(agentId)
   }
 
   conditionsOf(agentId: string): readonly Condition[] {
     const channel = this.#channels.get(agentId)
-    if (!channel || this.#holds(channel)) return []
+    if (!channel || this.#holding.has(agentId)) return []
     const message = 'another user has this channel, so messages come through Regent alone; choose another pubsub_config.channel_name'
-    return [{ type: 'channel', subject: channel.key, message, since: channel.since }]
+    return [{ type: 'channel', subject: channel.subject, message, since: channel.since }]
   }
 
   /** Carries what agents say and ask out to their channels. */
@@ -99,13 +132,13 @@ export class Channels implements Claims {
   async close(): Promise<void> {
     const all = [...this.#subscriptions.values()].flat()
     this.#subscriptions.clear()
-    await Promise.all(all.map(async (subscription) => (await subscription).close()))
+    await Promise.all([this.#standIn.close(), ...all.map(async (subscription) => (await subscription).close())])
   }
 
   #outgoing(event: EventRow): { topic: Topic; message: Outgoing }[] {
     const channel = event.agentId === null ? undefined : this.#channels.get(event.agentId)
     const stem = channel?.stem
-    if (stem === undefined || !this.#holds(channel)) return []
+    if (stem === undefined || !this.#holding.has(event.agentId ?? '')) return []
     if (event.type === 'approval.requested') {
       const message = { id: `${event.number}`, body: JSON.stringify(confirmationRequest(event.data)), contentType: 'application/json' }
       return [
@@ -119,14 +152,17 @@ export class Channels implements Claims {
   }
 
   /** The owner who was there first has a channel, with all of his agents. */
-  #holds(channel: Channel | undefined): boolean {
-    const first = [...this.#channels.values()].find((other) => other.key === channel?.key)
-    return first?.owner === channel?.owner
+  #claim({ agentId, owner, keys }: Channel): boolean {
+    if (keys.some((key) => (this.#owners.get(key) ?? owner) !== owner)) return false
+    for (const key of keys) this.#owners.set(key, owner)
+    this.#holding.add(agentId)
+    return true
   }
 
   #listen(channel: Channel): void {
     const { stem, agentId } = channel
-    if (stem === undefined || !this.#holds(channel) || this.#subscriptions.has(agentId)) return
+    if (stem === undefined) return void this.#standFor(channel)
+    if (this.#subscriptions.has(agentId)) return
     const { bus, logger } = this.#options
     const take = (withPrompts: boolean) => (message: Incoming) => this.#take(channel, message, withPrompts)
     const failed = (error: unknown) => {
@@ -137,6 +173,16 @@ export class Channels implements Claims {
       bus.subscribe(inbound(stem), take(true), { group: agentId }).catch(failed),
       bus.subscribe(outbound(stem), take(false), { group: agentId }).catch(failed),
     ])
+  }
+
+  async #standFor({ agent }: Channel): Promise<void> {
+    const { secrets, channelDefaults, logger } = this.#options
+    try {
+      const place = placeOfAgent(agent, await secrets.get(agent.id), channelDefaults)
+      if (place?.broker && this.#holding.has(agent.id)) this.#standIn.stand(agent.id, place.inbound, place.broker)
+    } catch (error) {
+      logger.warn({ agent: agent.id, reason: reasonOf(error) }, 'nobody listens for a stopped agent')
+    }
   }
 
   async #take(channel: Channel, message: Incoming, withPrompts: boolean): Promise<void> {
@@ -165,15 +211,21 @@ export class Channels implements Claims {
     const told = await links.answer(channel.agentId, approvalId, confirmed, 'channel', 'channel')
     if (told.outcome !== 'accepted') logger.info({ approval: approvalId, outcome: told.outcome }, 'an answer on a channel came too late')
   }
-}
 
-function channelOf(agent: AgentRow): Channel | undefined {
-  if (agent.kind !== 'team') return undefined
-  const config = agent.definition.json_config as JsonObject | undefined
-  const pubsub = config?.pubsub_config
-  if (config?.pubsub_enabled !== true || !isObject(pubsub)) return undefined
-  const stem = typeof pubsub.channel_name === 'string' ? pubsub.channel_name : agent.name
-  const backend = pubsub.use_redis === true ? 'redis' : typeof pubsub.backend === 'string' ? pubsub.backend : 'memory'
-  const carried = backend === 'memory' ? stem : undefined
-  return { agentId: agent.id, owner: agent.owner, key: `${backend}:${stem}`, stem: carried, since: agent.createdAt }
+  #channelOf(agent: AgentRow): Channel | undefined {
+    const place = this.#placeOf(agent)
+    if (!place) return undefined
+    const { id: agentId, owner, createdAt: since } = agent
+    const { backend, stem, broker } = place
+    return { agent, agentId, owner, since, subject: `${backend}:${stem}`, keys: keysOf(place), stem: broker ? undefined : stem }
+  }
+
+  /** One whose definition names no broker has no channel; its runner says so. */
+  #placeOf(agent: AgentRow): ChannelPlace | undefined {
+    try {
+      return placeOfAgent(agent, {}, this.#options.channelDefaults)
+    } catch {
+      return undefined
+    }
+  }
 }

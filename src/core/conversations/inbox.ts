@@ -1,11 +1,13 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
-import type { AgentRow, Tables } from '../../ports/store.ts'
-import { tell } from '../supervision/situation.ts'
+import type { AgentRow, NewMessage, Tables } from '../../ports/store.ts'
+import { eventOf } from '../supervision/situation.ts'
 
 /** The most messages that may wait for one agent. */
 const MOST_WAITING = 100_000
+/** Characters of a message that its event shows. */
+const MOST_IN_EVENT = 4000
 
 export interface Post {
   readonly id: string
@@ -21,40 +23,50 @@ export interface Post {
  * Throws TOO_MANY when the inbox is full.
  */
 export async function post(tables: Tables, agent: AgentRow, message: Post, clock: Clock): Promise<string> {
-  const known = await tables.messages.get(message.id)
-  if (known) {
-    if (known.agentId !== agent.id)
-      throw new RegentError('INVALID', 'this message id is taken', { hint: 'leave the id out, or use a new one' })
-    return known.id
-  }
-  const waiting = (await tables.messages.countWaiting([agent.id])).get(agent.id) ?? 0
-  if (waiting >= MOST_WAITING)
-    throw new RegentError('TOO_MANY', `${waiting} messages wait for ${agent.owner}/${agent.name}`, {
+  await postAll(tables, agent, [message], clock)
+  return message.id
+}
+
+/** The same for many, in their order: all of them, or none. */
+export async function postAll(tables: Tables, agent: AgentRow, messages: readonly Post[], clock: Clock): Promise<void> {
+  const known = await tables.messages.getAll(messages.map(({ id }) => id))
+  if (known.some((row) => row.agentId !== agent.id))
+    throw new RegentError('INVALID', 'this message id is taken', { hint: 'leave the id out, or use a new one' })
+  const taken = new Set(known.map(({ id }) => id))
+  const fresh = new Map(messages.filter(({ id }) => !taken.has(id)).map((message) => [message.id, message]))
+  if (fresh.size === 0) return
+  await checkRoom(tables, agent, fresh.size)
+  const at = clock.now()
+  const numbers = await tables.messages.insertAll([...fresh.values()].map((message) => rowOf(agent, message, at)))
+  const events = [...fresh.values()].map(({ id, conversation, content, actor }) => {
+    const data = { id, number: numbers.get(id) ?? 0, conversation, content: content.slice(0, MOST_IN_EVENT) }
+    return eventOf(agent, 'message.queued', at, actor, data)
+  })
+  await tables.events.appendAll(events)
+}
+
+async function checkRoom(tables: Tables, agent: AgentRow, more: number): Promise<void> {
+  const waiting = await tables.messages.waitingAtLeast(agent.id, MOST_WAITING - more + 1)
+  if (waiting)
+    throw new RegentError('TOO_MANY', `${MOST_WAITING} messages wait for ${agent.owner}/${agent.name} at most`, {
       hint: 'start it, or send less',
       retryAfter: 30,
     })
-  const at = clock.now()
-  const number = await tables.messages.insert({
-    id: message.id,
-    agentId: agent.id,
-    conversation: message.conversation,
-    direction: 'in',
-    type: 'user',
-    content: message.content,
-    metadata: message.metadata,
-    sender: message.sender,
-    replyTo: null,
-    final: false,
-    state: 'queued',
-    tries: 0,
-    reason: null,
-    at,
-  })
-  await tell(tables, agent, 'message.queued', at, message.actor, {
-    id: message.id,
-    number: number ?? 0,
-    conversation: message.conversation,
-    content: message.content.slice(0, 4000),
-  })
-  return message.id
 }
+
+const rowOf = (agent: AgentRow, message: Post, at: number): NewMessage => ({
+  id: message.id,
+  agentId: agent.id,
+  conversation: message.conversation,
+  direction: 'in',
+  type: 'user',
+  content: message.content,
+  metadata: message.metadata,
+  sender: message.sender,
+  replyTo: null,
+  final: false,
+  state: 'queued',
+  tries: 0,
+  reason: null,
+  at,
+})

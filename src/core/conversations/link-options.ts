@@ -14,6 +14,8 @@ export interface LinkOptions {
   readonly presence: Presence
   readonly deltas: Deltas
   readonly runTokens: RunTokens
+  /** Whether an agent holds its channel; undefined for one that has none at a broker. */
+  readonly holdsChannel: (agentId: string) => boolean | undefined
   /** A runner gave a sign of work: something it did, said or began. */
   readonly worked: (agentId: string) => void
 }

@@ -40,6 +40,11 @@ export class Links implements LinkDoor {
     void this.#sessions.get(agentId)?.deliver()
   }
 
+  /** Tells a connected runner whether its channel is its own. */
+  tellChannel(agentId: string, held: boolean): void {
+    this.#sessions.get(agentId)?.tellChannel(held)
+  }
+
   /** Brings an answer to the runner, the one arbiter. Throws UNAVAILABLE when it is not connected. */
   async answer(agentId: string, approvalId: string, confirmed: boolean, by: string, via: string): Promise<AnswerOutcome> {
     const session = this.#sessions.get(agentId)

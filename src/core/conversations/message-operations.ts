@@ -7,7 +7,7 @@ import type { AgentRow, MessageFilter, MessageRow, Store } from '../../ports/sto
 import { findAgent, mayTouch } from '../agents/find.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers } from '../handling.ts'
-import { post } from './inbox.ts'
+import { post, postAll } from './inbox.ts'
 import type { Links } from './links.ts'
 import { messageViewOf } from './message-views.ts'
 
@@ -24,7 +24,9 @@ const DEFAULT_WAIT_MS = 600_000
 const PAGE_CHARS = 4_000_000
 const STEP = 25
 
-export function messageOperations(options: MessageOptions): Handlers<'messages.send' | 'messages.list' | 'messages.get'> {
+export function messageOperations(
+  options: MessageOptions,
+): Handlers<'messages.send' | 'messages.send_many' | 'messages.list' | 'messages.get'> {
   const { store, clock, ids, links } = options
   return {
     async 'messages.send'({ agent, content, id, conversation, metadata, wait, timeout }, { caller, accept, signal }) {
@@ -43,6 +45,18 @@ export function messageOperations(options: MessageOptions): Handlers<'messages.s
       links.deliver(row.id)
       const reply = wait ? await outcome(options, row, accepted, from, { signal, timeoutMs: timeout ?? DEFAULT_WAIT_MS }) : null
       return { message: await viewById(options, row, accepted), reply }
+    },
+    async 'messages.send_many'({ agent, messages }, { caller, accept }) {
+      const row = await findAgent(store.read, agent, caller)
+      if (row.kind === 'command') throw deaf(row)
+      const from = { sender: caller.user, actor: caller.user }
+      const posts = messages.map((one) => ({ ...one, ...from, id: one.id ?? ids.next(), metadata: one.metadata as JsonObject }))
+      const accepted = await accept(async (tables) => {
+        await postAll(tables, row, posts, clock)
+        return posts.map(({ id }) => id)
+      })
+      links.deliver(row.id)
+      return { ids: accepted }
     },
     async 'messages.list'({ agent, conversation, after, limit }, { caller }) {
       const row = await findAgent(store.read, agent, caller)

@@ -108,6 +108,10 @@ export class RunnerSession implements LinkSession {
     for (const { lost } of [...this.#answers.values()]) lost()
   }
 
+  tellChannel(held: boolean): void {
+    if (!this.#over) this.#peer.send({ type: 'channel', held })
+  }
+
   /** Another connection of the same agent took over. */
   replace(): void {
     this.end('replaced by a newer connection')
@@ -173,6 +177,8 @@ export class RunnerSession implements LinkSession {
     const cursor = await store.read.cursors.get(`runner:${agentId}`)
     this.#places.ready()
     this.#peer.send({ type: 'welcome', version: LINK_VERSION, cursor })
+    const held = this.#options.holdsChannel(agentId)
+    if (held !== undefined) this.tellChannel(held)
     await this.#says(agent, { activity: frame.activity, conditions: frame.conditions })
     await this.deliver()
   }
