@@ -16,6 +16,10 @@ export interface BrokerOptions {
  */
 export async function openBroker(options: BrokerOptions): Promise<Bus> {
   switch (options.settings.kind) {
+    case 'redis': {
+      const { createRedisBus } = await import('./redis/redis-bus.ts')
+      return createRedisBus(options)
+    }
     case 'stomp': {
       const { createStompBus } = await import('./stomp/stomp-bus.ts')
       return createStompBus(options)
