@@ -16,6 +16,10 @@ export interface BrokerOptions {
  */
 export async function openBroker(options: BrokerOptions): Promise<Bus> {
   switch (options.settings.kind) {
+    case 'kafka': {
+      const { openKafkaBus } = await import('./kafka/kafka-bus.ts')
+      return openKafkaBus(options)
+    }
     case 'redis': {
       const { createRedisBus } = await import('./redis/redis-bus.ts')
       return createRedisBus(options)
