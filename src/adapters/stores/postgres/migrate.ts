@@ -18,29 +18,32 @@ export interface Upgrade {
 const OLDEST = 12
 
 /**
- * Brings the schema to the newest version, from nothing if need be, in one transaction and one Regent at a time. Answers whether it
- * was made anew. Throws UNAVAILABLE for one of a newer Regent or of another program, and changes nothing then.
+ * Brings the schema to the newest version, from nothing if need be, in one transaction and one Regent at a time. Throws UNAVAILABLE for one of a newer Regent or of another program, and changes nothing then.
  */
-export async function upgrade(options: Upgrade): Promise<{ readonly created: boolean }> {
+export async function upgrade(options: Upgrade): Promise<void> {
   const { address } = options
   // A migration takes as long as it takes.
   const { client, cut } = newClient(address, 'migration', { query_timeout: 0 })
   client.on('error', cut)
   try {
     await client.connect()
-    await checkServer(client)
     await client.query('begin')
-    await client.query(`select pg_advisory_xact_lock(${lockKey('regent schema', address.schema)})`)
-    const version = await versionOf(client, options)
-    if (version === undefined) await create(client, options)
-    await apply(client, options, version ?? 0)
+    await upgradeWithin(client, options)
     await client.query('commit')
-    return { created: version === undefined }
   } catch (error) {
     throw storeError(error, address.place)
   } finally {
     await client.end().catch(cut)
   }
+}
+
+/** The same in a transaction that is open. */
+export async function upgradeWithin(client: pg.Client, options: Upgrade): Promise<void> {
+  await checkServer(client)
+  await client.query(`select pg_advisory_xact_lock(${lockKey('regent schema', options.address.schema)})`)
+  const version = await versionOf(client, options)
+  if (version === undefined) await create(client, options)
+  await apply(client, options, version ?? 0)
 }
 
 /** undefined when nothing of Regent is there. */

@@ -1,14 +1,14 @@
-import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from 'kysely'
-import pg from 'pg'
+import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { Store } from '../../../ports/store.ts'
 import { GroupCommit } from '../shared/group-commit.ts'
 import type { Database, Schema } from '../shared/schema.ts'
 import { tablesOf } from '../shared/tables.ts'
-import { type PostgresAddress, parsePostgresUrl } from './address.ts'
-import { clientConfig, Names, setUp } from './client.ts'
-import { isLost, isPassing, storeError } from './errors.ts'
+import { parsePostgresUrl } from './address.ts'
+import { Names } from './client.ts'
+import { lent, openReaders } from './connections.ts'
+import { isLost, isPassing } from './errors.ts'
 import { upgrade } from './migrate.ts'
 import { type Migration, migrations as released } from './migrations.ts'
 import type { Session } from './session.ts'
@@ -25,9 +25,6 @@ export interface PostgresStoreOptions {
   readonly beforeCreate?: () => Promise<void>
 }
 
-/** Connections for reading; one more writes. */
-const READERS = 8
-
 /** Throws UNAVAILABLE, with a hint, when it cannot be used, is of a newer schema, or another Regent writes for the node. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const { node, logger, clock, migrations = released, beforeCreate } = options
@@ -37,8 +34,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const writer = new Writer({ address, node, names, clock, logger, onOthers: () => group.announce() })
   const group = groupOver(writer, options)
   await writer.session()
-  const pool = openPool(address, logger)
-  const reader = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: readingPool(pool, names, address.place) }) })
+  const readers = openReaders(address, names, logger)
+  const reader = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: readers.pool }) })
   const read = tablesOf(databaseOf(reader, new Map()))
   return {
     kind: 'postgres',
@@ -53,53 +50,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async close() {
       await group.close()
       await writer.close()
-      if (!pool.ending) await pool.end()
+      await readers.close()
     },
   }
 }
-
-function openPool(address: PostgresAddress, logger: Logger): pg.Pool {
-  const pool = new pg.Pool({
-    ...clientConfig(address, 'reader'),
-    max: READERS,
-    idleTimeoutMillis: 60_000,
-    // Its answer is waited for.
-    onConnect: (client) => client.query(setUp(address)) as unknown as undefined,
-  })
-  pool.on('error', (error) => logger.debug({ reason: error.message }, 'a connection to the database was lost'))
-  // Of one that is in use, too: the query that is under way is told.
-  pool.on('connect', (client) => client.on('error', () => {}))
-  return pool
-}
-
-/** The pool as kysely sees it: errors in Regent's words, and connections that may be broken are not used again. */
-function readingPool(pool: pg.Pool, names: Names, place: string): PostgresPool {
-  const connect = async (): Promise<PostgresPoolClient> => {
-    const client = await pool.connect().catch((error: unknown) => {
-      throw storeError(error, place)
-    })
-    let isBroken = false
-    const query: Query = async (text, values) => {
-      try {
-        return await client.query(names.statement(text, values))
-      } catch (thrown) {
-        const error = storeError(thrown, place)
-        isBroken ||= isLost(error)
-        throw error
-      }
-    }
-    return clientOf(query, () => client.release(isBroken))
-  }
-  return { connect, end: () => pool.end(), options: {} }
-}
-
-type Query = (text: string, values: readonly unknown[]) => Promise<pg.QueryResult>
-
-/** Kysely asks for cursors beside, which nothing here uses. */
-const clientOf = (query: Query, release: () => void): PostgresPoolClient => ({
-  query: query as unknown as PostgresPoolClient['query'],
-  release,
-})
 
 function databaseOf(connection: Kysely<Schema>, compiled: Map<string, CompiledQuery>): Database {
   return {
@@ -116,18 +70,11 @@ const arrayOf = (values: readonly string[]): string => `{${values.map((value) =>
 function groupOver(writer: Writer, { clock, logger }: PostgresStoreOptions): GroupCommit {
   const compiled = new Map<string, CompiledQuery>()
   let session: Session | undefined
-  const pool: PostgresPool = {
-    async connect() {
-      const current = await writer.session()
-      session = current
-      return clientOf(
-        (text, values) => current.query(text, values),
-        () => {},
-      )
-    },
-    async end() {},
-    options: {},
-  }
+  const pool = lent(async () => {
+    const current = await writer.session()
+    session = current
+    return (text, values) => current.query(text, values)
+  })
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   return new GroupCommit({
     begin: () => db.startTransaction().execute(),
