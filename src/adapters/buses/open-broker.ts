@@ -28,6 +28,10 @@ export async function openBroker(options: BrokerOptions): Promise<Bus> {
       const { createStompBus } = await import('./stomp/stomp-bus.ts')
       return createStompBus(options)
     }
+    case 'rabbitmq': {
+      const { openRabbitMqBus } = await import('./rabbitmq/rabbitmq-bus.ts')
+      return openRabbitMqBus(options)
+    }
     default:
       throw new RegentError('NOT_YET', `the ${options.settings.kind} bus is not there yet`)
   }

@@ -1,0 +1,114 @@
+import type { Clock } from '../../../kernel/clock.ts'
+import type { Channel, RawMessage } from './library.ts'
+import { unavailable, within } from './troubles.ts'
+import type { Session } from './work.ts'
+
+export interface ConsumerOptions {
+  readonly concurrency: number
+  readonly prefetch: number
+  readonly exclusive: boolean
+  /**
+   * The queue counts how often a message was given out, also of those that were only on their way to a handler. Then no more are asked
+   * for than are handled at once, as long as there are some that were given out before: so those behind a message that kills its
+   * handler are not counted with it.
+   */
+  readonly counts: boolean
+  /** Whether another consumer may take this one's place. */
+  readonly mayChange: boolean
+  readonly clock: Clock
+  readonly onMessage: (session: Session, raw: RawMessage) => void
+}
+
+const CANCEL_MS = 2000
+
+/** The consumer on one channel, until that is closed. */
+export class Consumer implements Session {
+  readonly #channel: Channel
+  readonly #options: ConsumerOptions
+  readonly #ended = Promise.withResolvers<void>()
+  #queue = ''
+  #tags: string[] = []
+  /** Only as much is asked for as is handled at once. */
+  #careful = false
+  #changing: Promise<void> = Promise.resolve()
+  #cancelled = false
+
+  constructor(channel: Channel, options: ConsumerOptions) {
+    this.#channel = channel
+    this.#options = options
+    channel.on('close', () => this.#ended.resolve())
+    channel.on('error', () => {})
+    // The queue was deleted, or its leader moved.
+    channel.on('basic.cancel', () => void this.close())
+  }
+
+  get queue(): string {
+    return this.#queue
+  }
+
+  get alive(): boolean {
+    return this.#channel.active
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  async start(queue: string): Promise<void> {
+    const { concurrency, prefetch, exclusive, counts } = this.#options
+    this.#queue = queue
+    this.#careful = counts
+    await this.#consume(counts ? concurrency : prefetch, exclusive)
+  }
+
+  acknowledge({ deliveryTag }: RawMessage): void {
+    if (this.alive) this.#channel.basicAck({ deliveryTag })
+  }
+
+  giveBack({ deliveryTag }: RawMessage): void {
+    if (this.alive) this.#channel.basicNack({ deliveryTag, requeue: true })
+  }
+
+  /** No more will come. */
+  async cancel(): Promise<void> {
+    this.#cancelled = true
+    await this.#changing.catch(() => {})
+    for (const consumerTag of this.#tags.splice(0)) if (this.alive) await this.#briefly(this.#channel.basicCancel({ consumerTag }))
+  }
+
+  /** What was not acknowledged goes back to the queue. */
+  async close(): Promise<void> {
+    if (this.alive) await this.#briefly(this.#channel.close())
+    this.#ended.resolve()
+  }
+
+  async #consume(prefetchCount: number, exclusive: boolean): Promise<void> {
+    const channel = this.#channel
+    await channel.basicQos({ prefetchCount })
+    const { consumerTag } = await channel.basicConsume({ queue: this.#queue, exclusive }, (raw) => this.#got(raw as RawMessage))
+    this.#tags.push(consumerTag)
+  }
+
+  #got(raw: RawMessage): void {
+    if (this.#careful && !raw.redelivered && this.#options.mayChange && !this.#cancelled) {
+      this.#careful = false
+      this.#changing = this.#quicken().catch(() => {})
+    }
+    this.#options.onMessage(this, raw)
+  }
+
+  /** A second consumer with more ahead takes the place of the first, which has nothing lost by it. */
+  async #quicken(): Promise<void> {
+    const [first] = this.#tags
+    await this.#consume(this.#options.prefetch, false)
+    if (first === undefined) return
+    await this.#channel.basicCancel({ consumerTag: first })
+    this.#tags = this.#tags.filter((tag) => tag !== first)
+  }
+
+  /** A broker that hangs is not waited for. */
+  async #briefly(work: Promise<unknown>): Promise<void> {
+    const { clock } = this.#options
+    await within(work, { clock, ms: CANCEL_MS, late: () => unavailable('RabbitMQ does not answer') }).catch(() => {})
+  }
+}
