@@ -81,7 +81,7 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
 }
 
 /** What this configuration tells runners, under the names that they read. */
-function runnerEnv({ models, tools }: WrittenConfig): Record<string, string> {
+function runnerEnv({ models, tools, brokers, allow_insecure_tls }: WrittenConfig): Record<string, string> {
   const told = {
     ANTHROPIC_API_KEY: models.anthropic_key,
     OPENAI_API_KEY: models.openai_key,
@@ -89,6 +89,9 @@ function runnerEnv({ models, tools }: WrittenConfig): Record<string, string> {
     OPENAI_BASE_URL: models.openai_base_url,
     REGENT_DEFAULT_MODEL: models.default,
     REGENT_TOOLS_ALLOW_HOSTS: tools.allow_hosts.join(','),
+    REGENT_ALLOW_INSECURE_TLS: allow_insecure_tls ? '1' : '',
+    REDIS_URL: brokersOf(brokers).redis,
+    MSK_BOOTSTRAP_SERVERS: brokers.bootstrap_servers.join(','),
   }
   return Object.fromEntries(Object.entries(told).flatMap(([name, value]) => (value ? [[name, value]] : [])))
 }

@@ -25,6 +25,12 @@ export interface ChannelTopic {
   readonly fleeting?: boolean
 }
 
+/** Whether an agent holds its channel at a broker, and the first topic of it; '' where it has none there. */
+export interface ChannelHold {
+  readonly held: boolean
+  readonly topic: string
+}
+
 /** Variables that stand in for what a definition leaves out. */
 export interface ChannelDefaults {
   /** REDIS_URL, or made of REDIS_HOST and REDIS_PORT. */

@@ -125,8 +125,11 @@ export const fromRegent = z.discriminatedUnion('type', [
     by: z.string(),
     via: z.string(),
   }),
-  /** Whether the agent holds the channel that its definition names; another owner may. Said after the welcome and when it changes. */
-  z.object({ type: z.literal('channel'), held: z.boolean() }),
+  /**
+   * Whether the agent holds the channel that its definition names now, and the first topic of that, '' for none at a broker: a run of an older
+   * definition has lost its own. Said after the welcome and when it changes.
+   */
+  z.object({ type: z.literal('channel'), held: z.boolean(), topic: z.string() }),
   /** The run is not the agent's present one: it must end. */
   z.object({ type: z.literal('refused'), reason: z.string() }),
 ])

@@ -1,4 +1,4 @@
-import type { ChannelDefaults } from '../contract/channels.ts'
+import type { ChannelDefaults, ChannelHold } from '../contract/channels.ts'
 import type { Policy } from '../contract/policy.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -184,11 +184,15 @@ function partsOf(options: CoreOptions) {
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
   const watching = createWatching({ ...options, observed, presence, links: () => links, supervisor: () => supervisor })
   const supervisor = createSupervisor({
-    ...{ ...options, linkOf, watcher: watching },
+    ...{ ...options, linkOf, channelRefused: (agentId) => channels.refuses(agentId), watcher: watching },
+  const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
     healthOf: (agentId) => observed.health(agentId),
   })
-  const links = new Links({ ...{ store, clock, ids, logger, presence, deltas, runTokens }, worked: (agentId) => watching.worked(agentId) })
-  const channels = new Channels({ store, bus, clock, logger, links })
+  const links: Links = new Links({
+    ...{ store, clock, ids, logger, presence, deltas, runTokens, channelOf },
+    worked: (agentId) => watching.worked(agentId),
+  })
+  const channels: Channels = new Channels({ ...options, journal, links })
   const viewing: Viewing = {
     clock,
     presence: shownOver(presence, observed),

@@ -7,6 +7,8 @@ import { cleanText } from './clean.ts'
 
 /** Prompts that are written down together; they stay in the order of their arrival all the same. */
 const AT_ONCE = 64
+/** Of what cannot be held back all is taken. */
+const FLEETING_AT_ONCE = 1_000
 /** A prompt is only ever put off, never at fault. */
 const NEVER = 1_000_000
 const FIRST_WAIT_MS = 1_000
@@ -59,7 +61,9 @@ export class Ear {
     const shared: SubscribeOptions = { concurrency: AT_ONCE, maxAttempts: NEVER, signal: this.#closing.signal }
     const byTurns = topic.fleeting && inbound && relieved
     if (!byTurns) this.#ours.add(topic.name)
-    const options = topic.fleeting ? shared : { ...shared, group: `regent-${agentId}`, from: place.from }
+    const options = topic.fleeting
+      ? { ...shared, concurrency: FLEETING_AT_ONCE }
+      : { ...shared, group: `regent-${agentId}`, from: place.from }
     for (let wait = FIRST_WAIT_MS; !this.#closing.signal.aborted; wait = Math.min(LONGEST_WAIT_MS, wait * 2)) {
       try {
         const subscription = await this.#bus.subscribe(topic, handler, options)

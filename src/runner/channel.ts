@@ -59,9 +59,11 @@ export class Channel {
     journal.onDurable(() => this.#live?.voice.wake())
   }
 
-  /** Whether the agent holds the channel: it neither listens nor speaks there while another owner does. */
-  hold(held: boolean): void {
-    this.#wanted = held
+  /** Whether the agent holds the channel that begins with `topic`, its own by default: else it neither listens nor speaks there. */
+  hold(held: boolean, topic?: string): void {
+    const own = topic === undefined || topic === this.#options.place.inbound[0]?.name
+    if (this.#closed) return
+    this.#wanted = held && own
     this.#turn = this.#turn.then(() => this.#settle())
   }
 

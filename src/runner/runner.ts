@@ -200,7 +200,7 @@ export class Runner {
   async #onFrame(frame: Extract<FromRegent, { type: 'message' | 'messages' | 'answer' | 'channel' | 'refused' }>): Promise<void> {
     if (frame.type === 'refused') return this.#options.onRefused(frame.reason)
     if (this.#stopping.signal.aborted) return
-    if (frame.type === 'channel') return this.#channel?.hold(frame.held)
+    if (frame.type === 'channel') return this.#channel?.hold(frame.held, frame.topic)
     if (frame.type === 'messages') for (const message of frame.messages) void this.#takeSent(message)
     if (frame.type === 'messages') return
     if (frame.type === 'message') return this.#takeSent(frame)

@@ -152,9 +152,9 @@ describe('the channel of an agent at a broker', () => {
     await startRunner({ models: echo(), runDir, config, channel: { defaults: {}, refused: true, openBroker: async () => broker.client() } })
     await regent.linked()
     expect(await broker.bus.topics()).toEqual([])
-    regent.send({ type: 'channel', held: true })
+    regent.send({ type: 'channel', held: true, topic: 'mcp_agent_crew' })
     await listening(broker, 'mcp_agent_crew')
-    regent.send({ type: 'channel', held: false })
+    regent.send({ type: 'channel', held: true, topic: 'mcp_agent_other' })
     await until(async () => (await broker.bus.topics()).length === 0, 'the agent to leave')
   })
 

@@ -1,17 +1,15 @@
 import type { BrokerName } from '../../contract/bus-operations.ts'
-import { type ChannelDefaults, type ChannelPlace, type ChannelTopic, channelPlace } from '../../contract/channels.ts'
-import { referenced } from '../../contract/secret-reference.ts'
-import type { TeamConfig } from '../../contract/team.ts'
+import type { ChannelDefaults, ChannelTopic } from '../../contract/channels.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
-import { isObject } from '../../kernel/json.ts'
 import type { Brokers, NamedBroker } from '../../ports/brokers.ts'
 import type { Bus, Topic } from '../../ports/bus.ts'
 import type { Secrets } from '../../ports/secrets.ts'
-import type { AgentRow, Store } from '../../ports/store.ts'
+import type { Store } from '../../ports/store.ts'
 import { findAgent } from '../agents/find.ts'
 import type { Viewing } from '../agents/views.ts'
+import { placeOfAgent } from '../conversations/channel-places.ts'
 
 export interface PlaceOptions {
   readonly store: Store
@@ -87,7 +85,7 @@ async function channelOf(options: PlaceOptions, wanted: Wanted, ref: string, cal
       })
   const agent = await findAgent(options.store.read, ref, caller)
   const name = `${agent.owner}/${agent.name}`
-  const place = await placeOfAgent(options, agent)
+  const place = placeOfAgent(agent, await options.secrets.get(agent.id), options.channelDefaults)
   if (!place)
     throw new RegentError('ILLEGAL_STATE', `${name} has no channel`, {
       hint: `turn pubsub_enabled on in its json_config, or use: regent send ${name}`,
@@ -107,23 +105,4 @@ function pick(topics: readonly ChannelTopic[], fleeting: boolean): Topic {
   const found = topics.find((one) => (one.fleeting ?? false) === fleeting) ?? topics[0]
   if (!found) throw new RegentError('INTERNAL', 'a channel has no topic')
   return found
-}
-
-/** undefined where the agent has none. Throws INVALID where its definition does not say where. */
-async function placeOfAgent({ secrets, channelDefaults }: PlaceOptions, agent: AgentRow): Promise<ChannelPlace | undefined> {
-  const config = agent.definition.json_config
-  if (agent.kind !== 'team' || !isObject(config)) return undefined
-  const values = await secrets.get(agent.id)
-  return channelPlace(agent.name, revealed(config, values) as TeamConfig, channelDefaults)
-}
-
-/** With the secrets in the places of their references; one that is not there is left out. */
-function revealed(value: unknown, secrets: Readonly<Record<string, string>>): unknown {
-  if (typeof value === 'string') {
-    const key = referenced(value)
-    return key === undefined ? value : secrets[key]
-  }
-  if (Array.isArray(value)) return value.map((one: unknown) => revealed(one, secrets))
-  if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, revealed(inner, secrets)]))
 }

@@ -27,7 +27,9 @@ export function keysOf({ broker, inbound, outbound }: ChannelPlace): readonly st
 }
 
 const addressesOf = (broker: BrokerSettings | undefined): readonly string[] =>
-  broker === undefined ? ['memory'] : broker.addresses.map((address) => `${broker.kind} ${address.toLowerCase().replace(/^localhost:/, '127.0.0.1:')}`)
+  broker === undefined
+    ? ['memory']
+    : broker.addresses.map((address) => `${broker.kind} ${address.toLowerCase().replace(/^localhost:/, '127.0.0.1:')}`)
 
 /** With the secrets in the places of their references; one that is not there is left out. */
 function revealed(value: unknown, secrets: Readonly<Record<string, string>>): unknown {

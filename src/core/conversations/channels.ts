@@ -1,5 +1,5 @@
-import type { ChannelDefaults, ChannelPlace } from '../../contract/channels.ts'
 import type { Condition } from '../../contract/agents.ts'
+import type { ChannelDefaults, ChannelHold, ChannelPlace } from '../../contract/channels.ts'
 import { confirmationRequest, envelopeOf, type Heard, hear } from '../../contract/envelopes.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/errors.ts'
@@ -36,6 +36,8 @@ interface Channel {
   readonly subject: string
   readonly keys: readonly string[]
   readonly since: number
+  /** Where people write to it; the first where there are several. */
+  readonly topic: string
   /** Set where Regent's own bus carries it; a broker's channel is the runner's. */
   readonly stem: string | undefined
 }
@@ -76,12 +78,13 @@ export class Channels implements Claims {
   add(agent: AgentRow): void {
     const before = this.#channels.get(agent.id)
     const channel = this.#channelOf(agent)
-    if (before && before.keys.join() !== channel?.keys.join()) this.remove(agent.id)
-    if (!channel) return
-    this.#channels.set(agent.id, channel)
-    if (!this.#holding.has(agent.id) && this.#claim(channel)) this.#options.links.tellChannel(agent.id, true)
-    if (this.#holding.has(agent.id)) this.#listen(channel)
-    else if (!before) this.#options.links.tellChannel(agent.id, false)
+    const moved = before?.keys.join() !== channel?.keys.join()
+    if (moved) this.remove(agent.id)
+    if (channel) {
+      this.#channels.set(agent.id, channel)
+      if (this.#holding.has(agent.id) || this.#claim(channel)) this.#listen(channel)
+    }
+    if (moved) this.#options.links.tellChannel(agent.id)
   }
 
   moves(before: AgentRow, after: AgentRow): boolean {
@@ -100,15 +103,20 @@ export class Channels implements Claims {
     const all = [...this.#channels.values()]
     for (const channel of [...all.filter((one) => held.has(one.agentId)), ...all.filter((one) => !held.has(one.agentId))]) {
       if (!this.#claim(channel) || held.has(channel.agentId)) continue
-      this.#options.links.tellChannel(channel.agentId, true)
+      this.#options.links.tellChannel(channel.agentId)
       this.#listen(channel)
     }
   }
 
-  /** Whether an agent holds its channel; undefined for one that has none at a broker. */
-  holds(agentId: string): boolean | undefined {
+  hold(agentId: string): ChannelHold {
     const channel = this.#channels.get(agentId)
-    return channel === undefined || channel.stem !== undefined ? undefined : this.#holding.has(agentId)
+    const here = channel !== undefined && channel.stem === undefined
+    return here ? { held: this.#holding.has(agentId), topic: channel.topic } : { held: false, topic: '' }
+  }
+
+  /** Another owner has the channel that it wishes for. */
+  refuses(agentId: string): boolean {
+    return this.#channels.has(agentId) && !this.#holding.has(agentId)
   }
 
   conditionsOf(agentId: string): readonly Condition[] {
@@ -217,7 +225,8 @@ export class Channels implements Claims {
     if (!place) return undefined
     const { id: agentId, owner, createdAt: since } = agent
     const { backend, stem, broker } = place
-    return { agent, agentId, owner, since, subject: `${backend}:${stem}`, keys: keysOf(place), stem: broker ? undefined : stem }
+    const topic = place.inbound[0]?.name ?? ''
+    return { agent, agentId, owner, since, topic, subject: `${backend}:${stem}`, keys: keysOf(place), stem: broker ? undefined : stem }
   }
 
   /** One whose definition names no broker has no channel; its runner says so. */

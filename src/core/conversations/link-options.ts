@@ -1,3 +1,4 @@
+import type { ChannelHold } from '../../contract/channels.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Ids } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
@@ -14,8 +15,7 @@ export interface LinkOptions {
   readonly presence: Presence
   readonly deltas: Deltas
   readonly runTokens: RunTokens
-  /** Whether an agent holds its channel; undefined for one that has none at a broker. */
-  readonly holdsChannel: (agentId: string) => boolean | undefined
+  readonly channelOf: (agentId: string) => ChannelHold
   /** A runner gave a sign of work: something it did, said or began. */
   readonly worked: (agentId: string) => void
 }

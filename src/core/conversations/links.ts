@@ -40,9 +40,9 @@ export class Links implements LinkDoor {
     void this.#sessions.get(agentId)?.deliver()
   }
 
-  /** Tells a connected runner whether its channel is its own. */
-  tellChannel(agentId: string, held: boolean): void {
-    this.#sessions.get(agentId)?.tellChannel(held)
+  /** Tells a connected runner whether it holds its channel. */
+  tellChannel(agentId: string): void {
+    this.#sessions.get(agentId)?.tellChannel()
   }
 
   /** Brings an answer to the runner, the one arbiter. Throws UNAVAILABLE when it is not connected. */

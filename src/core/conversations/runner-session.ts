@@ -108,8 +108,8 @@ export class RunnerSession implements LinkSession {
     for (const { lost } of [...this.#answers.values()]) lost()
   }
 
-  tellChannel(held: boolean): void {
-    if (!this.#over) this.#peer.send({ type: 'channel', held })
+  tellChannel(): void {
+    if (!this.#over && this.#lists) this.#peer.send({ type: 'channel', ...this.#options.channelOf(this.#peer.agentId) })
   }
 
   /** Another connection of the same agent took over. */
@@ -177,8 +177,7 @@ export class RunnerSession implements LinkSession {
     const cursor = await store.read.cursors.get(`runner:${agentId}`)
     this.#places.ready()
     this.#peer.send({ type: 'welcome', version: LINK_VERSION, cursor })
-    const held = this.#options.holdsChannel(agentId)
-    if (held !== undefined) this.tellChannel(held)
+    this.tellChannel()
     await this.#says(agent, { activity: frame.activity, conditions: frame.conditions })
     await this.deliver()
   }

@@ -31,7 +31,8 @@ interface Post {
   readonly open: Promise<void>
 }
 
-const AT_ONCE = 64
+/** Far more than are stored at once: what waits beyond it is dropped by the bus. */
+const AT_ONCE = 1000
 const live: readonly string[] = ['STARTING', 'RUNNING', 'STOPPING', 'UNKNOWN']
 const endings: readonly EventType[] = ['run.exited', 'run.stopped', 'run.backoff', 'run.fatal']
 
@@ -70,7 +71,10 @@ export class StandIn {
     const taken = new Map<string, string>()
     const open = this.#listen(agentId, fleeting, settings, { taken, leaving: leaving.signal }).catch((error: unknown) => {
       if (!leaving.signal.aborted)
-        this.#o.logger.warn({ agent: agentId, broker: describeBroker(settings), reason: reasonOf(error) }, 'nobody listens for a stopped agent')
+        this.#o.logger.warn(
+          { agent: agentId, broker: describeBroker(settings), reason: reasonOf(error) },
+          'nobody listens for a stopped agent',
+        )
     })
     this.#posts.set(agentId, { settings, key, leaving, taken, open })
   }
@@ -104,6 +108,11 @@ export class StandIn {
     }
     const bus = await brokers.at(settings)
     try {
+      // What was announced while Regent was cut off was not heard.
+      bus.onStatus(({ connected }) => {
+        const run = connected && !leaving.aborted ? this.#runs.get(agentId) : undefined
+        if (run !== undefined) for (const { name } of topics) taken.set(name, run)
+      })
       const options = { signal: leaving, concurrency: AT_ONCE }
       const handler = (topic: ChannelTopic) => (message: Incoming) => this.#take(agentId, topic, message, taken)
       const subscriptions = await Promise.allSettled(topics.map((topic) => bus.subscribe(topic, handler(topic), options)))
@@ -119,9 +128,9 @@ export class StandIn {
   async #take(agentId: string, { name }: ChannelTopic, message: Incoming, taken: Map<string, string>): Promise<void> {
     const heard = hear(message.body)
     if (heard.kind === 'listener') {
-      if (heard.run !== this.#runs.get(agentId)) return
+      if (heard.run !== this.#runs.get(agentId) && !(await this.#isPresent(agentId, heard.run))) return
       if (heard.what === 'here') taken.set(name, heard.run)
-      else taken.delete(name)
+      else if (taken.get(name) === heard.run) taken.delete(name)
     }
     if (heard.kind !== 'prompt' || taken.has(name)) return
     const { store, clock, links, logger } = this.#o
@@ -136,6 +145,14 @@ export class StandIn {
     } catch (error) {
       logger.warn({ agent: agentId, channel: name, reason: reasonOf(error) }, 'a message of a channel that keeps nothing was lost')
     }
+  }
+
+  /** Whether a run that was not heard of yet is one of this agent's that lives. */
+  async #isPresent(agentId: string, runId: string): Promise<boolean> {
+    const run = await this.#o.store.read.runs.get(runId)
+    if (run?.agentId !== agentId || run.endedAt !== null) return false
+    this.#runs.set(agentId, runId)
+    return true
   }
 
   async #follow(): Promise<void> {

@@ -31,6 +31,8 @@ export interface SupervisionOptions {
   readonly ids: Ids
   readonly logger: Logger
   readonly linkOf: (runId: string) => LinkInfo
+  /** Another owner holds the channel of this agent. */
+  readonly channelRefused?: (agentId: string) => boolean
   /** What its probes say of an agent, for those that depend on it. */
   readonly healthOf: (agentId: string) => HealthView
   readonly watcher?: Watcher

@@ -1,3 +1,4 @@
+import { runnerVariables } from '../../contract/link.ts'
 import { liveStates } from '../../contract/states.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
@@ -262,11 +263,12 @@ function tooLate(record: Record | undefined, timeoutMs: number): RegentError {
   })
 }
 
-async function specOf({ project, linkOf }: SupervisionOptions, agent: AgentRow, runId: string, start: number): Promise<RunSpec> {
+async function specOf({ project, linkOf, channelRefused }: SupervisionOptions, agent: AgentRow, runId: string, start: number): Promise<RunSpec> {
   const launch = await project.launch(agent, { runId, start })
   return {
     ...launch,
     runId,
+    ...(channelRefused?.(agent.id) && { env: { ...launch.env, [runnerVariables.channel]: 'refused' } }),
     agentId: agent.id,
     label: `${agent.owner}/${agent.name}`,
     limits: agent.limits,
