@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { destination, pino } from 'pino'
 import { createCronCalendar } from './adapters/calendar/cron-calendar.ts'
@@ -319,6 +319,43 @@ export function offline(config: Config) {
       })
       return { found, ...taken, traces: await tracesIn(config.home, taken.known) }
     },
+    migrate: (to: string, tell: (table: string, rows: number) => void) => migrate(config, to, tell),
+    async checkStore(): Promise<readonly Check[]> {
+      if (!isPostgres(config)) return []
+      const { checkPostgres } = await import('./adapters/stores/postgres/look.ts')
+      return [await checkPostgres(config.databaseUrl)]
+    },
+  }
+}
+
+/** From the database that is configured; the home's file, where the new one is configured already. */
+async function migrate(config: Config, to: string, tell: (table: string, rows: number) => void) {
+  const isServer = /^postgres(ql)?:/
+  if (!isServer.test(to) && !to.startsWith('sqlite:'))
+    throw new RegentError('INVALID', `this names no database: --to ${to.replace(/:.*/s, ':…')}`, {
+      hint: 'Write postgres://USER:PASSWORD@HOST:5432/DATABASE or sqlite:FILE.',
+    })
+  const isFromServer = isPostgres(config) && !isServer.test(to)
+  const file = isPostgres(config) ? join(config.home, 'regent.db') : databaseOf(config)
+  if (!isFromServer && !existsSync(file)) throw new RegentError('NOT_FOUND', `there is no database to carry over: ${file}`)
+  const [{ copyStore }, sqlite, postgres] = await Promise.all([
+    import('./adapters/stores/shared/copy.ts'),
+    import('./adapters/stores/sqlite/copy.ts'),
+    import('./adapters/stores/postgres/copy.ts'),
+  ])
+  const target = isServer.test(to)
+    ? postgres.postgresTarget(to, NODE)
+    : sqlite.sqliteTarget(resolve(config.home, to.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')))
+  const home = await openHome({ dir: config.home })
+  try {
+    const source = isFromServer ? await postgres.openPostgresSource(config.databaseUrl, NODE) : sqlite.openSqliteSource(file)
+    try {
+      return { from: source.place, to: target.place, url: to, ...(await copyStore(source, target, tell)) }
+    } finally {
+      await source.close()
+    }
+  } finally {
+    await home.close()
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Check } from '../../contract/system.ts'
 import type { TakenUp } from '../../core/system/take-up.ts'
 import type { BackupOptions } from '../../ports/archive.ts'
 
@@ -27,6 +28,20 @@ export interface OfflineTools {
   /** `force` keeps a home that is there aside. */
   restore(file: string, force: boolean): Promise<RestoreReport>
   recover(): Promise<RecoverReport>
+  /** Copies the database to another one, which must hold nothing; `tell` hears of rows. */
+  migrate(to: string, tell: (table: string, rows: number) => void): Promise<MigrateReport>
+  /** How the database is, as far as it can be seen while no Regent serves the home. Never rejects. */
+  checkStore(): Promise<readonly Check[]>
+}
+
+export interface MigrateReport {
+  /** Where it was and is now, without secrets. */
+  readonly from: string
+  readonly to: string
+  /** What the configuration is to name; holds the password. */
+  readonly url: string
+  /** Rows, by table. */
+  readonly tables: Readonly<Record<string, number>>
 }
 
 export interface RestoreReport extends TakenUp {

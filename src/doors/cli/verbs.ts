@@ -96,6 +96,7 @@ export const verbs: readonly Verb[] = [
   { name: 'backup', group: REGENT, summary: 'copy the home to one file, while it is in use', load: () => import('./verbs/backup.ts') },
   { name: 'restore', group: REGENT, summary: 'make a home from a backup', load: () => import('./verbs/restore.ts') },
   { name: 'recover', group: REGENT, summary: 'make a lost database anew from what runs', load: () => import('./verbs/recover.ts') },
+  { name: 'migrate', group: REGENT, summary: 'carry a home over to PostgreSQL, or back', load: () => import('./verbs/migrate.ts') },
   { name: 'token', group: REGENT, summary: 'create, list and revoke tokens', load: () => import('./verbs/token.ts') },
   { name: 'bus', group: REGENT, summary: 'publish on the bus, or follow a topic', load: () => import('./verbs/bus.ts') },
   { name: 'completion', group: REGENT, summary: 'print the completion script of a shell', load: () => import('./verbs/completion.ts') },

@@ -55,6 +55,17 @@ const stopLevel = (level: keyof typeof levels): Check => ({
   message: `level ${level}: a stop ends ${levels[level]}`,
 })
 
+/** A database on a server, which the Regent that is to come needs. */
+async function stored(cli: Cli): Promise<readonly Check[]> {
+  try {
+    return await (await cli.context.offline(cli.flags())).checkStore()
+  } catch (error) {
+    // A wrong configuration is told as such.
+    if (error instanceof RegentError) return []
+    throw error
+  }
+}
+
 /** What the server says of itself, and of every agent that lacks something. */
 async function served(cli: Cli): Promise<Check[]> {
   try {
@@ -87,6 +98,7 @@ async function served(cli: Cli): Promise<Check[]> {
     const message = isAbsent
       ? 'not running: start it with `regent serve`'
       : `${reasonOf(error)}${error instanceof RegentError && error.hint ? `; ${error.hint}` : ''}`
-    return [{ name: 'server', ok: false, required: !isAbsent, message }]
+    const store = isAbsent ? await stored(cli) : []
+    return [...store, { name: 'server', ok: false, required: !isAbsent, message }]
   }
 }
