@@ -182,10 +182,10 @@ function partsOf(options: CoreOptions) {
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
+  const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
   const watching = createWatching({ ...options, observed, presence, links: () => links, supervisor: () => supervisor })
   const supervisor = createSupervisor({
     ...{ ...options, linkOf, channelRefused: (agentId) => channels.refuses(agentId), watcher: watching },
-  const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
     healthOf: (agentId) => observed.health(agentId),
   })
   const links: Links = new Links({

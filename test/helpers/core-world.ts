@@ -10,6 +10,7 @@ import { createCore, type RunningCore } from '../../src/core/create-core.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomIds } from '../../src/kernel/ids.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
+import type { Brokers, NamedBroker } from '../../src/ports/brokers.ts'
 import type { Bus } from '../../src/ports/bus.ts'
 import type { Store } from '../../src/ports/store.ts'
 import { FakeArchive, FakeCalendar, FakeProber, FakeSelf } from './fake-edges.ts'
@@ -36,9 +37,12 @@ export class CoreWorld {
   bus!: Bus
   brokers!: BrokerPool
   core!: RunningCore
+  #more: readonly NamedBroker[] = []
 
-  static async open(): Promise<CoreWorld> {
+  /** `more`: brokers beside the bus, as if the configuration named them. */
+  static async open(more: readonly NamedBroker[] = []): Promise<CoreWorld> {
     const world = new CoreWorld()
+    world.#more = more
     await world.#begin()
     onTestFinished(() => world.#end())
     return world
@@ -55,7 +59,13 @@ export class CoreWorld {
     this.bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
     const own = { bus: this.bus, settings: undefined }
     this.brokers = await openBrokers({ bus: own, settings: [], allowInsecureTls: false, clock: systemClock, logger: silentLogger })
-    const { store, bus, brokers, runtime, project, secrets, prober, calendar, archive } = this
+    const brokers: Brokers = {
+      configured: [...this.brokers.configured, ...this.#more],
+      ofKind: (kind) => this.#more.find((one) => one.bus.kind === kind)?.bus ?? this.brokers.ofKind(kind),
+      at: (settings) => this.brokers.at(settings),
+      release: (settings) => this.brokers.release(settings),
+    }
+    const { store, bus, runtime, project, secrets, prober, calendar, archive } = this
     this.core = createCore({
       ...{
         store,

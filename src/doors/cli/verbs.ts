@@ -98,7 +98,12 @@ export const verbs: readonly Verb[] = [
   { name: 'recover', group: REGENT, summary: 'make a lost database anew from what runs', load: () => import('./verbs/recover.ts') },
   { name: 'migrate', group: REGENT, summary: 'carry a home over to PostgreSQL, or back', load: () => import('./verbs/migrate.ts') },
   { name: 'token', group: REGENT, summary: 'create, list and revoke tokens', load: () => import('./verbs/token.ts') },
-  { name: 'bus', group: REGENT, summary: 'publish on the bus, or follow a topic', load: () => import('./verbs/bus.ts') },
+  {
+    name: 'bus',
+    group: REGENT,
+    summary: 'brokers: topics, their state, dead letters',
+    load: () => import('./verbs/bus.ts'),
+  },
   { name: 'completion', group: REGENT, summary: 'print the completion script of a shell', load: () => import('./verbs/completion.ts') },
   { name: 'docs', group: REGENT, summary: 'where the documentation is', load: () => import('./verbs/docs.ts') },
   { name: 'version', group: REGENT, summary: 'show the versions of the command and the server', load: () => import('./verbs/version.ts') },

@@ -211,21 +211,3 @@ describe('regent ps --watch', () => {
     expect(await once(child, 'close')).toEqual([130, null])
   })
 })
-
-describe('regent bus', () => {
-  it('publishes JSON as JSON and text as text, and follows a topic', async () => {
-    const regent = await fakeRegent({
-      'bus.publish': ({ topic }) => ({ id: 'm1', topic: String(topic) }),
-      async *'bus.tail'() {
-        yield { data: { id: 'm1', topic: 't', body: '{"type":"user"}' } }
-      },
-    })
-    expect((await regent.run(['bus', 'publish', 't', '{"type":"user"}', '--key', 'k'])).stdout).toBe('published on t (m1)\n')
-    await regent.run(['bus', 'publish', 't', '-'], { stdin: 'plain text' })
-    expect(regent.api.requests.map(({ input }) => input)).toEqual([
-      { topic: 't', message: { type: 'user' }, key: 'k' },
-      { topic: 't', message: 'plain text' },
-    ])
-    expect((await regent.run(['bus', 'tail', 't'])).stdout).toBe('{"type":"user"}\n')
-  })
-})
