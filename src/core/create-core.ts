@@ -181,8 +181,8 @@ function partsOf(options: CoreOptions) {
   const observed = new Observed()
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
-  const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
   const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
+  const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
   const watching = createWatching({ ...options, observed, presence, links: () => links, supervisor: () => supervisor })
   const supervisor = createSupervisor({
     ...{ ...options, linkOf, channelRefused: (agentId) => channels.refuses(agentId), watcher: watching },
