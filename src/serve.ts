@@ -3,6 +3,7 @@ import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
 import { listen } from './doors/http/listeners.ts'
 import { createHttpServer } from './doors/http/server.ts'
+import type { AgentCommandsDoor } from './doors/rabbitmq/door.ts'
 import { createGate } from './doors/shared/gate.ts'
 import { asHostName } from './doors/shared/hosts.ts'
 import type { SelfControl } from './doors/supervisor-rpc/self.ts'
@@ -35,6 +36,7 @@ export async function serve(config: Config): Promise<'over' | 'restart'> {
         asked.abort()
       },
     })
+    const agentCommands = await openAgentCommandsAt(composed)
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     if (config.orchestratorPort !== 'off')
@@ -44,7 +46,7 @@ export async function serve(config: Config): Promise<'over' | 'restart'> {
     core.refuse()
     if (config.stopAgents && !restart.signal.aborted) await stopAgents(composed)
     await home.removeAddress()
-    await Promise.all([app.close(), supervisorRpc.close()])
+    await Promise.all([app.close(), supervisorRpc.close(), agentCommands?.close()])
     return restart.signal.aborted ? 'restart' : 'over'
   } finally {
     await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
@@ -83,6 +85,14 @@ async function openSupervisorRpc({ core, clock, home, log, logger }: Composed, c
   const door = createSupervisorRpc({ core, about, mainLog: log, logger, clock, control })
   await door.open(home.paths.socket).catch((error: unknown) => logger.warn({ reason: reasonOf(error) }, 'supervisorctl is not served'))
   return door
+}
+
+/** Where a RabbitMQ is configured; it need not be there yet. */
+async function openAgentCommandsAt({ core, brokers, clock, logger }: Composed): Promise<AgentCommandsDoor | undefined> {
+  const bus = brokers.ofKind('rabbitmq')
+  if (!bus) return undefined
+  const { openAgentCommands } = await import('./doors/rabbitmq/door.ts')
+  return openAgentCommands({ core, bus, clock, logger })
 }
 
 /** The address of this machine under which a listener on every address is reached. */

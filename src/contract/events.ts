@@ -37,6 +37,7 @@ export const eventTypes = [
   'approval.requested',
   'approval.answered',
   'usage.recorded',
+  'command.refused',
   'token.created',
   'token.revoked',
   'runtime.part_lost',

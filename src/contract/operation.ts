@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { JsonObject } from '../kernel/json.ts'
 import type { Caller, Role } from './tokens.ts'
 
 /** One thing a caller may ask. HTTP routes, CLI verbs and later MCP tools and broker commands are built from these. */
@@ -21,6 +22,8 @@ export interface CallContext {
   readonly caller: Caller
   readonly signal: AbortSignal
   readonly key?: string
+  /** Where the call comes from: kept as `origin` in the data of the events that are written as it is accepted. */
+  readonly origin?: JsonObject
 }
 
 /** What doors and clients hold; they cannot tell whether it is the core or an HTTP client. */

@@ -25,6 +25,7 @@ import { Channels } from './conversations/channels.ts'
 import { Links } from './conversations/links.ts'
 import { messageOperations } from './conversations/message-operations.ts'
 import type { Core } from './core.ts'
+import { createDesk, type Desk } from './desk.ts'
 import { createDispatch } from './dispatch.ts'
 import { Deltas } from './events/deltas.ts'
 import { eventOperations, eventStreams } from './events/event-operations.ts'
@@ -91,6 +92,7 @@ export interface RunningCore extends Core {
   recover(): Promise<{ adopted: number }>
   /** Has the outbox carry events to a bus; for doors at brokers, once the core has begun. */
   relay(relay: Relay): Promise<void>
+  readonly desk: Desk
   /** From now on nothing new is accepted; what is under way goes on. */
   refuse(): void
   /**
@@ -146,6 +148,7 @@ export function createCore(options: CoreOptions): RunningCore {
       return recovered
     },
     relay: (relay) => outbox.start(relay),
+    desk: createDesk(options),
     refuse() {
       closing = true
     },
@@ -181,8 +184,8 @@ function partsOf(options: CoreOptions) {
   const observed = new Observed()
   const revocations = new Revocations()
   const runTokens = new RunTokens(options.homeKey)
-  const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
   const linkOf = (runId: string) => ({ url: options.linkUrl(), token: runTokens.of(runId) })
+  const channelOf = (agentId: string): ChannelHold => channels.hold(agentId)
   const watching = createWatching({ ...options, observed, presence, links: () => links, supervisor: () => supervisor })
   const supervisor = createSupervisor({
     ...{ ...options, linkOf, channelRefused: (agentId) => channels.refuses(agentId), watcher: watching },

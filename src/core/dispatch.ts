@@ -3,8 +3,8 @@ import { operations } from '../contract/operations.ts'
 import { roles } from '../contract/tokens.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RegentError } from '../kernel/errors.ts'
-import { checkJson, type Json } from '../kernel/json.ts'
-import type { Store } from '../ports/store.ts'
+import { checkJson, type Json, type JsonObject } from '../kernel/json.ts'
+import type { NewEvent, Store, Tables } from '../ports/store.ts'
 import { fingerprint, invalid } from './agents/definitions.ts'
 import type { Handlers, Handling, Streams, Watching } from './handling.ts'
 
@@ -75,8 +75,9 @@ function admit(
 
 const MAX_KEY = 200
 
-function acceptance(options: Dispatching, operation: string, input: object, { caller, key }: CallContext): Handling['accept'] {
-  if (key === undefined) return (work) => options.store.transaction(work)
+function acceptance(options: Dispatching, operation: string, input: object, { caller, key, origin }: CallContext): Handling['accept'] {
+  const told = (tables: Tables) => (origin === undefined ? tables : withOrigin(tables, origin))
+  if (key === undefined) return (work) => options.store.transaction((tables) => work(told(tables)))
   if (key.length === 0 || key.length > MAX_KEY) throw new RegentError('INVALID', `the idempotency key must have 1 to ${MAX_KEY} characters`)
   const inputHash = fingerprint([operation, input])
   return <T>(work: Parameters<typeof options.store.transaction<T>>[0]) =>
@@ -85,7 +86,7 @@ function acceptance(options: Dispatching, operation: string, input: object, { ca
       if (known && known.inputHash !== inputHash)
         throw new RegentError('INVALID', 'this idempotency key was used for another command', { hint: 'use a new key for each command' })
       if (known) return known.answer as T
-      const answer = await work(tables)
+      const answer = await work(told(tables))
       await tables.commands.insert({
         caller: caller.user,
         key,
@@ -96,4 +97,22 @@ function acceptance(options: Dispatching, operation: string, input: object, { ca
       })
       return answer
     })
+}
+
+/** The same tables, but that each event tells where it comes from. */
+function withOrigin(tables: Tables, origin: JsonObject): Tables {
+  const { events } = tables
+  const told = (event: NewEvent): NewEvent => ({ ...event, data: { ...event.data, origin } })
+  return {
+    ...tables,
+    events: {
+      append: (event) => events.append(told(event)),
+      appendAll: (all) => events.appendAll(all.map(told)),
+      list: (filter) => events.list(filter),
+      window: () => events.window(),
+      prune: (keep) => events.prune(keep),
+      measure: (range) => events.measure(range),
+      thin: (range) => events.thin(range),
+    },
+  }
 }

@@ -134,5 +134,11 @@ export interface Bus {
   close(): Promise<void>
 }
 
+/**
+ * What the id begins with of a message that has none and that the broker does not name for sure: two that are alike may have the same, so
+ * it is no proof that the second is a repetition.
+ */
+export const UNNAMED = 'unnamed-'
+
 /** The most bytes of a body, in UTF-8. */
 export const MOST_BODY = 1024 * 1024

@@ -46,6 +46,7 @@ const words: Readonly<Record<EventType, Words>> = {
   'approval.requested': ({ data }) => `asks for a yes${after(' to ', data.tool)}`,
   'approval.answered': (event) => `a question was answered${by(event)}`,
   'usage.recorded': () => 'it used a model',
+  'command.refused': ({ data }) => `a command was refused${after(': ', data.command)}${after(': ', data.reason)}`,
   'token.created': (event) => `a token was made${by(event)}`,
   'token.revoked': (event) => `a token was revoked${by(event)}`,
   'runtime.part_lost': ({ data }) => `${text(data.name) || 'a part of the runtime'} is lost${after(': ', data.message)}`,

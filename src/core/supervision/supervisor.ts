@@ -1,3 +1,4 @@
+import { knownAs, pausedCursor, sequenceCursor } from '../../contract/agent-commands.ts'
 import { runnerVariables } from '../../contract/link.ts'
 import { liveStates } from '../../contract/states.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
@@ -263,12 +264,17 @@ function tooLate(record: Record | undefined, timeoutMs: number): RegentError {
   })
 }
 
-async function specOf({ project, linkOf, channelRefused }: SupervisionOptions, agent: AgentRow, runId: string, start: number): Promise<RunSpec> {
+async function specOf(
+  { project, linkOf, channelRefused }: SupervisionOptions,
+  agent: AgentRow,
+  runId: string,
+  start: number,
+): Promise<RunSpec> {
   const launch = await project.launch(agent, { runId, start })
   return {
     ...launch,
-    runId,
     ...(channelRefused?.(agent.id) && { env: { ...launch.env, [runnerVariables.channel]: 'refused' } }),
+    runId,
     agentId: agent.id,
     label: `${agent.owner}/${agent.name}`,
     limits: agent.limits,
@@ -285,11 +291,14 @@ async function remove({ store, runtime, project, secrets, clock, logger }: Super
   await store.transaction(async (tables) => {
     const now = await tables.agents.get(agent.id)
     if (!now) return
-    await tell(tables, now, 'agent.deleted', clock.now(), 'regent', {})
+    const known = knownAs(now.definition)
+    await tell(tables, now, 'agent.deleted', clock.now(), 'regent', known ? { known_as: known } : {})
     await tables.agents.delete(agent.id)
     await tables.cursors.delete(`runner:${agent.id}`)
     await tables.cursors.delete(claimCursor(agent.id))
     await tables.cursors.delete(userLogCursor(agent.id))
+    await tables.cursors.delete(sequenceCursor(agent.id))
+    await tables.cursors.delete(pausedCursor(agent.id))
     for (const index of (agent.policy.schedules ?? []).keys()) await tables.cursors.delete(scheduleCursor(agent.id, index))
   })
   logger.info({ agent: agent.id, name: `${agent.owner}/${agent.name}` }, 'agent deleted')
