@@ -7,11 +7,11 @@ import type { Core } from '../../core/core.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
+import { statusLine } from '../shared/supervisorctl-lines.ts'
 import { nameComplaints, readAgentConfig } from './agent-config.ts'
 import { callerSignal, untilClosing } from './caller-signal.ts'
 import { fastapiHandler, refuse } from './fastapi-errors.ts'
 import type { Shutdown } from './shutdown.ts'
-import { statusLine } from './supervisorctl-lines.ts'
 
 export interface ManagerApiOptions {
   readonly core: Core

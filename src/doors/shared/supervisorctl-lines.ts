@@ -1,5 +1,5 @@
 import type { AgentView } from '../../contract/agents.ts'
-import { uptime } from '../shared/uptime.ts'
+import { uptime } from './uptime.ts'
 
 /** One line as `supervisorctl status` prints it. */
 export function statusLine(program: string, agent: AgentView): string {
