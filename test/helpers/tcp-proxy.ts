@@ -74,6 +74,14 @@ export class TcpProxy {
     for (const pair of this.#pairs) stop(pair)
   }
 
+  /** What the server answers on the connections of this moment is lost; only cutting them ends it. */
+  swallow(): void {
+    for (const [near, far] of this.#pairs) {
+      far.unpipe(near)
+      far.resume()
+    }
+  }
+
   /** Everything goes through again. */
   heal(): void {
     this.#state.refusing = false

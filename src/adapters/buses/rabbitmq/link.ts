@@ -17,13 +17,18 @@ export interface LinkOptions {
   readonly onChange: () => void
 }
 
+interface Waiter {
+  readonly resolve: (connection: Connection) => void
+  readonly reject: (error: Error) => void
+  readonly hopeful: boolean
+}
+
 /** One connection to the broker, made anew, at the next address, whenever it is lost. */
 export class Link {
   readonly #options: LinkOptions
   #current: Connection | undefined
   #up: Connection | undefined
   #reason = 'not connected yet'
-  #refused: RegentError | undefined
   #blocked: string | undefined
   /** Monotonic ms of the last change between up and down. */
   #since: number
@@ -31,7 +36,7 @@ export class Link {
   #dials = 0
   #closed = false
   #cancelDial = () => {}
-  readonly #waiting = new Set<{ readonly resolve: (connection: Connection) => void; readonly reject: (error: Error) => void }>()
+  readonly #waiting = new Set<Waiter>()
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -52,14 +57,17 @@ export class Link {
     return this.#blocked !== undefined
   }
 
-  /** Waits until there is one. Rejects when the link is closed, the signal aborts, or, if `hopeful`, when it has been away for long. */
+  /**
+   * Waits until there is one. Rejects when the link is closed, the signal aborts, or the broker refuses the account (FORBIDDEN). Who is
+   * only `hopeful` gets UNAVAILABLE then, and at once when the broker has been away for long.
+   */
   async connection(signal?: AbortSignal, hopeful = false): Promise<Connection> {
     signal?.throwIfAborted()
     if (this.#closed) throw unavailable('the bus is closed')
     if (this.#up) return this.#up
     if (hopeful && this.#failures > 0 && this.#options.clock.elapsed() - this.#since > PATIENCE_MS) throw this.away()
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
-    const waiter = { resolve, reject }
+    const waiter = { resolve, reject, hopeful }
     const abort = () => reject(signal?.reason)
     this.#waiting.add(waiter)
     signal?.addEventListener('abort', abort, { once: true })
@@ -69,11 +77,6 @@ export class Link {
       this.#waiting.delete(waiter)
       signal?.removeEventListener('abort', abort)
     }
-  }
-
-  /** Refused for good, such as an account that the broker does not know; undefined while it is only away. */
-  get refused(): RegentError | undefined {
-    return this.#refused
   }
 
   away(cause?: unknown): RegentError {
@@ -144,7 +147,6 @@ export class Link {
     if (this.#current !== connection) return
     this.#up = connection
     this.#since = this.#options.clock.elapsed()
-    this.#refused = undefined
     for (const { resolve } of this.#waiting) resolve(connection)
     this.#options.onChange()
   }
@@ -170,9 +172,8 @@ export class Link {
   /** An account or a virtual host that is refused: who waits for a subscription is told. */
   #note(error: unknown): void {
     if (systemCode(error) !== 'ACCESS_REFUSED' && systemCode(error) !== 'NOT_ALLOWED') return
-    this.#refused = refusal(error, this.#options.broker)
-    const { refused } = this
-    if (refused) for (const { reject } of this.#waiting) reject(refused)
+    const refused = refusal(error, this.#options.broker)
+    if (refused) for (const { reject, hopeful } of this.#waiting) reject(hopeful ? this.away(error) : refused)
   }
 
   #block(connection: Connection, reason: string | undefined): void {
