@@ -180,9 +180,9 @@ class Watched {
 
   words(): string {
     const waiting = this.#lag.reduce((sum, { waiting: count }) => sum + (count ?? 0), 0)
-    return [waiting > 0 ? `${waiting} messages wait` : '', this.#dead ? `${this.#dead} dead letters: see regent bus dead list` : '']
-      .filter(Boolean)
-      .join(', ')
+    const count = (number: number, one: string, more: string) => (number === 0 ? [] : [`${number} ${number === 1 ? one : more}`])
+    const dead = count(this.#dead ?? 0, 'dead letter', 'dead letters').map((words) => `${words}: see regent bus dead list`)
+    return [...count(waiting, 'message waits', 'messages wait'), ...dead].join(', ')
   }
 
   asCheck(): Check {
