@@ -6,6 +6,7 @@ import { createHttpServer } from './doors/http/server.ts'
 import type { AgentCommandsDoor } from './doors/rabbitmq/door.ts'
 import { createGate } from './doors/shared/gate.ts'
 import { asHostName } from './doors/shared/hosts.ts'
+import { openTestbedControl, type TestbedControl } from './doors/stomp/testbed-control.ts'
 import type { SelfControl } from './doors/supervisor-rpc/self.ts'
 import { createSupervisorRpc, type SupervisorRpcDoor } from './doors/supervisor-rpc/server.ts'
 import { createLinkDoor } from './doors/websocket/link.ts'
@@ -29,14 +30,16 @@ export async function serve(config: Config): Promise<'over' | 'restart'> {
     const { adopted } = await core.recover()
     const asked = new AbortController()
     const restart = new AbortController()
+    const restartFor = (who: string) => {
+      restart.abort()
+      asked.abort(who)
+    }
     const supervisorRpc = await openSupervisorRpc(composed, {
-      shutdown: () => asked.abort(),
-      restart() {
-        restart.abort()
-        asked.abort()
-      },
+      shutdown: () => asked.abort('supervisorctl'),
+      restart: () => restartFor('supervisorctl'),
     })
     const agentCommands = await openAgentCommandsAt(composed)
+    const testbedControl = openTestbedControlAt(composed, () => restartFor('the testbed control queue'))
     await home.writeAddress({ url: address, pid: process.pid, startedAt: Date.now() })
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     if (config.orchestratorPort !== 'off')
@@ -46,7 +49,7 @@ export async function serve(config: Config): Promise<'over' | 'restart'> {
     core.refuse()
     if (config.stopAgents && !restart.signal.aborted) await stopAgents(composed)
     await home.removeAddress()
-    await Promise.all([app.close(), supervisorRpc.close(), agentCommands?.close()])
+    await Promise.all([app.close(), supervisorRpc.close(), agentCommands?.close(), testbedControl?.close()])
     return restart.signal.aborted ? 'restart' : 'over'
   } finally {
     await composed.close().catch((error: unknown) => logger.error({ error: reasonOf(error) }, 'not everything was closed in order'))
@@ -95,6 +98,12 @@ async function openAgentCommandsAt({ core, brokers, clock, logger }: Composed): 
   return openAgentCommands({ core, bus, clock, logger })
 }
 
+/** Where a STOMP broker is configured; it need not be there yet. */
+function openTestbedControlAt({ core, brokers, clock, logger }: Composed, restart: () => void): TestbedControl | undefined {
+  const bus = brokers.ofKind('stomp')
+  return bus && openTestbedControl({ core, bus, restart, clock, logger })
+}
+
 /** The address of this machine under which a listener on every address is reached. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
 
@@ -109,7 +118,7 @@ function told(words: string, logger: Logger, asked: AbortSignal): Promise<void> 
       resolve()
     }
     asked.addEventListener('abort', () => {
-      if (!ending) logger.info({ by: 'supervisorctl' }, words)
+      if (!ending) logger.info({ by: asked.reason }, words)
       ending = true
       resolve()
     })

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import type { Handler, Incoming, SubscribeOptions, Topic } from '../../../ports/bus.ts'
+import { type Handler, type Incoming, type SubscribeOptions, type Topic, UNNAMED } from '../../../ports/bus.ts'
 import type { Connection } from './connection.ts'
 import type { Delivery } from './delivery.ts'
 import { sourceOf } from './dialect.ts'
@@ -145,7 +145,7 @@ export class Consumer {
   }
 
   #settle({ incoming, deliveries }: Work): void {
-    this.#settled.add(incoming.id)
+    if (!incoming.id.startsWith(UNNAMED)) this.#settled.add(incoming.id)
     for (const delivery of deliveries) delivery.ack()
   }
 

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import { RegentError } from '../../../kernel/errors.ts'
 import { isObject, tryParse } from '../../../kernel/json.ts'
-import { type Incoming, MOST_BODY, type Outgoing, type Topic } from '../../../ports/bus.ts'
+import { type Incoming, MOST_BODY, type Outgoing, type Topic, UNNAMED } from '../../../ports/bus.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import type { BrokerName } from './dialect.ts'
 
@@ -47,7 +48,7 @@ export function headersOf(broker: BrokerName, message: Outgoing): Headers {
   return wire
 }
 
-/** A message of a client that gives none of our headers has the id that the broker gave it: ActiveMQ's lasts, RabbitMQ's is of one delivery. */
+/** A message of a client that names none has the id that the broker gave it, where that is the message's own. */
 export function incomingOf(topic: Topic, { headers, body }: Pick<Delivery, 'headers' | 'body'>, attempt: number): Incoming {
   const more = moreOf(headers['regent-more'])
   const user: Record<string, string> = {}
@@ -57,7 +58,7 @@ export function incomingOf(topic: Topic, { headers, body }: Pick<Delivery, 'head
   const [key, contentType] = [text('regent-key', 'key'), text('content-type', 'contentType')]
   const [replyTo, correlationId] = [text('reply-to', 'replyTo')?.replace(REPLY_QUEUE, ''), text('correlation-id', 'correlationId')]
   return {
-    id: text('regent-id', 'id') ?? headers['amqp-message-id'] ?? headers['message-id'] ?? '',
+    id: text('regent-id', 'id') ?? headers['amqp-message-id'] ?? idOf(headers, body),
     body,
     ...(contentType !== undefined && { contentType }),
     ...(key !== undefined && { key }),
@@ -97,6 +98,14 @@ function checkSize(wire: Headers): void {
 /** Survives both versions' escapes and the trimming that clients do. */
 const isPlain = (value: string) => value !== '' && value.trim() === value && !/[\\\p{Cc}]/u.test(value) && value.isWellFormed()
 const isReserved = (name: string) => reserved.has(name.toLowerCase()) || ours.test(name)
+
+/** RabbitMQ's `T_subscription@@session@@number` is of one delivery: the next one of the same message has another. */
+function idOf(headers: Headers, body: string): string {
+  const given = headers['message-id']
+  if (given !== undefined && !given.includes('@@session-')) return given
+  const parts = [headers.destination, headers['correlation-id'], headers.timestamp, body].map((part) => part ?? '')
+  return `${UNNAMED}${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`
+}
 
 function moreOf(text: string | undefined): Readonly<Record<string, unknown>> {
   if (text === undefined) return {}
