@@ -63,7 +63,7 @@ export class Ear {
     if (!byTurns) this.#ours.add(topic.name)
     const options = topic.fleeting
       ? { ...shared, concurrency: FLEETING_AT_ONCE }
-      : { ...shared, group: `regent-${agentId}`, from: place.from }
+      : { ...shared, group: inbound ? `regent-${agentId}` : `regent-${agentId}-answers`, from: place.from }
     for (let wait = FIRST_WAIT_MS; !this.#closing.signal.aborted; wait = Math.min(LONGEST_WAIT_MS, wait * 2)) {
       try {
         const subscription = await this.#bus.subscribe(topic, handler, options)
