@@ -44,7 +44,10 @@ export interface SubscribeOptions {
   readonly concurrency?: number
   /** Default 5. */
   readonly maxAttempts?: number
-  /** Where a group that the broker does not know yet begins; a known one goes on where it stood. Default latest. */
+  /**
+   * Where a group that the broker does not know yet begins; a known one goes on where it stood. A subscriber without a group begins
+   * there where the broker keeps what was read (Redis, Kafka), elsewhere with what is published from now on. Default latest.
+   */
   readonly from?: 'latest' | 'earliest'
   /** One subscriber of the group has all the messages, the others stand by and take over when it is gone. */
   readonly exclusive?: boolean

@@ -148,9 +148,10 @@ export class Subscriber implements Subscription {
   }
 
   async #alone(meta: TopicMeta): Promise<void> {
-    const ends = await this.#options.cluster.offsets(this.#options.name, 'latest')
+    const { cluster, name, options } = this.#options
+    const places = await cluster.offsets(name, options.from ?? 'latest')
     this.#topicId = meta.id
-    for (const [partition, end] of ends.entries()) this.#add(new Track(partition, end, this.#stop.signal))
+    for (const [partition, place] of places.entries()) this.#add(new Track(partition, place, this.#stop.signal))
   }
 
   #add(track: Track): void {

@@ -44,16 +44,17 @@ class RedisBus implements Bus {
   readonly #ended = new AbortController()
   #closed: Promise<void> | undefined
 
-  constructor({ clock, logger }: RedisBusOptions, { commands, channels }: Openers) {
+  constructor({ settings, clock, logger }: RedisBusOptions, { commands, channels }: Openers) {
+    const common = { open: commands, clock, inOrder: settings.cluster !== true }
     this.#clock = clock
-    this.#main = new Connection({ open: commands, clock })
+    this.#main = new Connection(common)
     this.#channels = new Channels({ open: channels, clock, logger })
     this.#context = {
       clock,
       logger,
       main: this.#main,
       graveyard: new Graveyard(this.#main),
-      openReader: () => new Connection({ open: commands, clock, blocking: BLOCK_MS }),
+      openReader: () => new Connection({ ...common, blocking: BLOCK_MS }),
     }
     this.#main.onStatus(({ connected, reason }) => {
       if (connected) logger.info({}, 'Redis is connected')
@@ -159,7 +160,7 @@ class RedisBus implements Bus {
     const subscriber = { topic, key, handler, concurrency, maxAttempts }
     const opened =
       group === undefined
-        ? new SoloSubscription(this.#context, subscriber)
+        ? new SoloSubscription(this.#context, { ...subscriber, from })
         : new GroupSubscription(this.#context, { ...subscriber, group, from, exclusive })
     try {
       await this.#atLast(topic, ended, () => opened.begin())

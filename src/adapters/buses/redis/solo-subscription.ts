@@ -11,7 +11,7 @@ import { Bell, buryAtLast } from './waiting.ts'
 
 const TROUBLE_PAUSE_MS = 250
 
-/** Has all that is added to a stream from its beginning on. Its place is kept in memory: it outlives the connection, not the process. */
+/** Has all that is added to a stream from its own beginning on, or from the stream's. Its place is kept in memory: it outlives the connection, not the process. */
 export class SoloSubscription implements Subscription {
   readonly #c: Context
   readonly #s: Subscriber
@@ -20,12 +20,14 @@ export class SoloSubscription implements Subscription {
   readonly #pace: Pace
   readonly #room = new Bell()
   readonly #closing = new AbortController()
+  readonly #from: 'latest' | 'earliest'
   #place = '0-0'
   #closed: Promise<void> | undefined
   #ran: Promise<void> = Promise.resolve()
 
-  constructor(context: Context, subscriber: Subscriber) {
+  constructor(context: Context, subscriber: Subscriber & { readonly from: 'latest' | 'earliest' }) {
     this.#c = context
+    this.#from = subscriber.from
     this.#s = subscriber
     this.#reader = context.openReader()
     this.#pace = new Pace(context.clock, subscriber.concurrency)
@@ -49,13 +51,17 @@ export class SoloSubscription implements Subscription {
 
   /** Finds where the stream ends now. */
   async begin(): Promise<void> {
+    if (this.#from === 'latest') await this.#goToEnd()
+    this.#ran = this.#run()
+  }
+
+  async #goToEnd(): Promise<void> {
     try {
       const info = recordOf(await this.#c.main.send(this.#s.key, ['XINFO', 'STREAM', this.#s.key]))
       this.#place = String(info['last-generated-id'] ?? '0-0')
     } catch (error) {
       if (!(error instanceof Refusal) || !error.message.includes('no such key')) throw error
     }
-    this.#ran = this.#run()
   }
 
   close(): Promise<void> {
