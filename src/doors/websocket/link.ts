@@ -34,6 +34,9 @@ export interface LinkLimits {
 
 const defaults: LinkLimits = { frameBytes: 4 << 20, bufferBytes: 8 << 20, queue: 64, pingMs: 30_000, misses: 2, closeMs: 1000 }
 
+/** Rows of one commit, about. */
+const MOST_ROWS = 2000
+
 /** WebSocket close codes that this door uses. */
 const codes = { normal: 1000, goingAway: 1001, binary: 1003, notJson: 1007, policy: 1008, failed: 1011, again: 1013 } as const
 
@@ -149,7 +152,7 @@ function frameQueue(ws: WebSocket, session: LinkSession, most: number, refuse: (
   }
   const work = async (): Promise<void> => {
     working = true
-    for (let frame = waiting.shift(); frame && !over; frame = waiting.shift()) {
+    for (let frame = takeNext(waiting); frame && !over; frame = takeNext(waiting)) {
       try {
         await session.receive(frame)
       } catch (error) {
@@ -171,6 +174,20 @@ function frameQueue(ws: WebSocket, session: LinkSession, most: number, refuse: (
     if (waiting.length >= most) ws.pause()
     if (!working) void work()
   }
+}
+
+/** The first frame that waits. Lists of what was done that follow each other are one, so that they are written down by one commit. */
+function takeNext(waiting: FromRunner[]): FromRunner | undefined {
+  const first = waiting.shift()
+  if (first?.type !== 'out') return first
+  const rows = [...first.rows]
+  const accepted = [...(first.accepted ?? [])]
+  for (let next = waiting[0]; next?.type === 'out' && rows.length < MOST_ROWS; next = waiting[0]) {
+    rows.push(...next.rows)
+    accepted.push(...(next.accepted ?? []))
+    waiting.shift()
+  }
+  return { type: 'out', rows, accepted }
 }
 
 function readFrame(text: string, refuse: (code: number, reason: string) => void): FromRunner | undefined {
