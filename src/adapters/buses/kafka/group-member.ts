@@ -5,7 +5,7 @@ import { failuresIn, idsOf, isForGood, wordsOf } from './failures.ts'
 import { jitter } from './link.ts'
 import type { Line, Wire } from './wire.ts'
 
-const SESSION_MS = 10_000
+const SESSION_MS = 7000
 const REBALANCE_MS = 20_000
 const HEARTBEAT_MS = 2000
 const protocols = ['regent', 'range']

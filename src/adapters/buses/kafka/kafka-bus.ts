@@ -56,7 +56,13 @@ class KafkaBus implements Bus {
     this.#wire = wire
     this.#link = new Link(wire, clock)
     this.#cluster = new Cluster(wire, logger)
-    this.#publisher = new Publisher({ wire, cluster: this.#cluster, acks: settings.acks ?? 'all', doubt: () => this.#link.doubt() })
+    this.#publisher = new Publisher({
+      wire,
+      cluster: this.#cluster,
+      acks: settings.acks ?? 'all',
+      doubt: () => this.#link.doubt(),
+      alive: () => this.#link.alive(),
+    })
     this.#dead = new DeadLetters({ wire, cluster: this.#cluster, publisher: this.#publisher, clock })
   }
 

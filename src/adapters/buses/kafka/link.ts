@@ -22,6 +22,7 @@ export class Link {
   #everConnected = false
   #doubted = Promise.withResolvers<void>()
   #up = Promise.withResolvers<void>()
+  #hurry = Promise.withResolvers<void>()
   /** Of the last attempt that failed. */
   #failure: unknown
 
@@ -50,12 +51,16 @@ export class Link {
     this.#doubted.resolve()
   }
 
+  /** Something was answered: when that was not expected any more, looks now. */
+  alive(): void {
+    if (!this.#status.connected) this.#hurry.resolve()
+  }
+
   /** Resolves when the cluster answers. */
   async ready(): Promise<void> {
     while (!this.#status.connected && !this.#stop.signal.aborted) await this.#up.promise
   }
 
-  /** Resolves at the next failed or successful attempt to connect. */
   close(reason: string): void {
     this.#stop.abort()
     this.#set(false, reason)
@@ -69,12 +74,14 @@ export class Link {
         await this.#wire.ping()
         this.#found()
         this.#doubted = Promise.withResolvers()
-        await Promise.race([this.#clock.sleep(PING_MS, this.#stop.signal), this.#doubted.promise])
+        await Promise.race([this.#clock.sleep(PING_MS, this.#stop.signal).catch(() => {}), this.#doubted.promise])
       } catch (error) {
         if (this.#stop.signal.aborted) return
         this.#failure = error
         this.#lost(wordsOf(error))
-        await this.#clock.sleep(jitter(this.#attempts++), this.#stop.signal).catch(() => {})
+        this.#hurry = Promise.withResolvers()
+        const pause = this.#clock.sleep(jitter(this.#attempts++), this.#stop.signal).catch(() => {})
+        await Promise.race([pause, this.#hurry.promise])
       }
     }
   }

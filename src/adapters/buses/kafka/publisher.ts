@@ -32,6 +32,7 @@ export interface PublisherOptions {
   readonly acks: 'all' | 'leader'
   /** Told of each failure that may mean that the broker is away. */
   readonly doubt: () => void
+  readonly alive: () => void
 }
 
 /**
@@ -189,6 +190,7 @@ class Outbound {
       this.#options.cluster.forget(this.#topic)
       return this.#failed(part, error)
     }
+    this.#options.alive()
     for (const entry of part) entry.done.resolve()
     return []
   }
