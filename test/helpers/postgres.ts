@@ -11,7 +11,14 @@ export function freshPostgres(url = needs('postgres').url): string {
 }
 
 /** Statements beside the store, as a person at `psql` types them. */
-export async function psql<Row extends pg.QueryResultRow>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+export function psql<Row extends pg.QueryResultRow>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  return psqlIn(url, async (query) => (await query<Row>(text, values)).rows)
+}
+
+type Query = <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<pg.QueryResult<Row>>
+
+/** One connection for as long as `work` takes. */
+export async function psqlIn<T>(url: string, work: (query: Query) => Promise<T>): Promise<T> {
   const address = new URL(url)
   const schema = address.searchParams.get('schema')
   address.search = ''
@@ -20,7 +27,7 @@ export async function psql<Row extends pg.QueryResultRow>(url: string, text: str
   await client.connect()
   try {
     if (schema !== null) await client.query(`set search_path to "${schema}"`)
-    return (await client.query<Row>(text, values)).rows
+    return await work((text, values) => client.query(text, values))
   } finally {
     await client.end()
   }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type pg from 'pg'
+import pg from 'pg'
 import type { Names } from './client.ts'
 import { isLost, isRefusal, lost, storeError } from './errors.ts'
+
+const { escapeLiteral } = pg
 
 export type Numbered = 'events' | 'messages'
 
@@ -98,16 +100,21 @@ export class Session {
     }
   }
 
+  /** All that belongs to a commit goes in one message. */
   async #commit(): Promise<pg.QueryResult> {
-    if (this.#wrote) {
-      this.mark = randomUUID()
-      for (const [name, value] of this.#numbers) {
-        if (value !== this.#before.get(name)) this.later('update counters set value = $1 where name = $2', [value, name])
-      }
-      this.later('update writers set last = $1 where node = $2', [this.mark, this.#o.node])
-      this.later('select pg_notify($1, $2)', [this.#o.channel, this.#o.caller])
-    }
-    return this.#answer(this.#send('commit', []))
+    if (!this.#wrote) return this.#answer(this.#send('commit', []))
+    const { node, channel, caller } = this.#o
+    this.mark = randomUUID()
+    const counters = [...this.#numbers].filter(([name, value]) => value !== this.#before.get(name))
+    const text = [
+      ...counters.map(([name, value]) => `update counters set value = ${value} where name = ${escapeLiteral(name)}`),
+      `update writers set last = ${escapeLiteral(this.mark)} where node = ${escapeLiteral(node)}`,
+      `select pg_notify(${escapeLiteral(channel)}, ${escapeLiteral(caller)})`,
+      'commit',
+    ].join('; ')
+    // Several statements in one text: one result each.
+    const results = (await this.#answer(this.#send(text, []))) as unknown as pg.QueryResult[]
+    return results.at(-1) as pg.QueryResult
   }
 
   async #rollback(): Promise<pg.QueryResult> {

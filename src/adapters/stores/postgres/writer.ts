@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type pg from 'pg'
+import pg from 'pg'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
@@ -129,21 +129,25 @@ export class Writer {
     return session
   }
 
+  /** In as few messages as can be: a database that is slow is slow here too. */
   async #prepare(client: pg.Client): Promise<void> {
     const { address, node } = this.#o
-    await client.query(setUp(address))
-    const { rows } = await client.query('select pg_is_in_recovery() as standby')
-    if (rows[0]?.standby === true) throw lost(`a standby answers, which takes no writes: ${address.place}`, undefined)
-    if (this.#past) {
-      const { pid, since } = this.#past
-      const text = 'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz'
-      await client.query(text, [pid, since])
-    }
+    const past = this.#past
+    const [standby] = await all<{ standby: boolean }>(client, [
+      'select pg_is_in_recovery() as standby',
+      ...(past
+        ? [`select pg_terminate_backend(pid) from pg_stat_activity where pid = ${past.pid} and backend_start = '${past.since}'`]
+        : []),
+      setUp(address),
+    ])
+    if (standby?.rows[0]?.standby === true) throw lost(`a standby answers, which takes no writes: ${address.place}`, undefined)
     await this.#takeNode(client)
-    const own = 'select pid, backend_start::text as since from pg_stat_activity where pid = pg_backend_pid()'
-    this.#past = (await client.query<{ pid: number; since: string }>(own)).rows[0]
-    await client.query('insert into writers (node, last) values ($1, $2) on conflict (node) do nothing', [node, ''])
-    await client.query(`listen ${this.#channel}`)
+    const [own] = await all<Backend>(client, [
+      'select pid, backend_start::text as since from pg_stat_activity where pid = pg_backend_pid()',
+      `insert into writers (node, last) values (${pg.escapeLiteral(node)}, '') on conflict (node) do nothing`,
+      `listen ${this.#channel}`,
+    ])
+    this.#past = own?.rows[0]
   }
 
   /** Waits a little for the server to notice that a Regent which is gone is gone. */
@@ -183,6 +187,11 @@ export class Writer {
       await this.session().catch((error: unknown) => this.#o.logger.warn({ reason: reasonOf(error) }, 'the database is not there yet'))
     }
   }
+}
+
+/** One message; one result for each statement. */
+async function all<Row extends pg.QueryResultRow>(client: pg.Client, statements: readonly string[]): Promise<pg.QueryResult<Row>[]> {
+  return (await client.query<Row>(statements.join('; '))) as unknown as pg.QueryResult<Row>[]
 }
 
 async function holderOf(client: pg.Client, key: string): Promise<string> {
