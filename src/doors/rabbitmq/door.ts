@@ -6,7 +6,7 @@ import type { Bus, Handler, SubscribeOptions, Subscription, Topic } from '../../
 import type { EventRow } from '../../ports/store.ts'
 import { Clerk } from './clerk.ts'
 import { type DoorCore, perform } from './commands.ts'
-import { agentPlace, commandPlace, triggerPlace } from './places.ts'
+import { agentPlace, broadcastPlace, commandPlace, triggerPlace } from './places.ts'
 import { readCommand, readTask, readTrigger } from './read-message.ts'
 import { type Member, Roster } from './roster.ts'
 import { performTask } from './tasks.ts'
@@ -27,6 +27,8 @@ export interface AgentCommandsDoor {
   close(): Promise<void>
 }
 
+/** How long an answer waits for the agent's own queue. */
+const QUEUE_MS = 5000
 /** After these how an agent is has changed. */
 const vital: ReadonlySet<EventType> = new Set([
   'agent.health_changed',
@@ -70,7 +72,7 @@ class Door implements AgentCommandsDoor {
   }
 
   async open(): Promise<void> {
-    const { core, bus } = this.#o
+    const { core, bus, logger } = this.#o
     const shared = { core, roster: this.#roster, bus }
     await this.#roster.load()
     await core.relay({
@@ -80,11 +82,16 @@ class Door implements AgentCommandsDoor {
       messages: (event) => this.#messages(event),
     })
     this.#subscribe('commands', commandPlace, (message, signal) =>
-      this.#clerk.take(message, signal, readCommand, (asked) => perform(asked, signal, shared)),
+      this.#clerk.take(message, signal, readCommand, async (asked) => {
+        const status = await perform(asked, signal, shared)
+        await this.#listening(asked.agentId)
+        return status
+      }),
     )
     this.#subscribe('triggers', triggerPlace, (message, signal) =>
       this.#clerk.take(message, signal, readTrigger, (asked) => perform(asked, signal, shared)),
     )
+    this.#subscribe('broadcasts', broadcastPlace, async ({ id }) => logger.debug({ id }, 'a broadcast is not for the manager'))
     this.#signs.begin()
   }
 
@@ -119,6 +126,19 @@ class Door implements AgentCommandsDoor {
         (asked) => performTask(asked, signal, shared),
       ),
     )
+  }
+
+  /** Whoever was told that his agent is there can send it tasks: its queue is. */
+  async #listening(agentId: string | undefined): Promise<void> {
+    const made = this.#subscriptions.get(`agent ${agentId}`)
+    if (!made) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#o.clock.after(QUEUE_MS, resolve)
+      void made.then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   #leave(agentId: string): void {

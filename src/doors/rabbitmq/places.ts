@@ -38,6 +38,12 @@ export const triggerPlace: Place = {
   },
 }
 
+/** What is said to all: nothing of it is for the manager, which is there as 001's programs expect it. */
+export const broadcastPlace: Place = {
+  topic: { exchange: 'autogen.broadcast', exchangeType: 'fanout', name: '' },
+  options: { group: GROUP, concurrency: PREFETCH, queue: { name: 'autogen.broadcast.agent-manager', durable: false, exclusive: true } },
+}
+
 export const agentTopic = (agentId: string): Topic => direct(`agent-${agentId}`)
 
 /** One agent's own queue: one message at a time. */
