@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import type { Output } from '../../src/contract/operations.ts'
+import { Regent } from '../helpers/regent.ts'
+import { describeWith } from '../helpers/services.ts'
+import { until } from '../helpers/until.ts'
+
+const launcher = join(import.meta.dirname, '../../bin/regent')
+const fresh = (stem: string) => `${stem}-${randomUUID()}`
+
+/** `regent bus tail …` as a person leaves it running; `lines` grows. */
+function tailing(
+  regent: Regent,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { lines: string[]; child: ChildProcess } {
+  const all = { PATH: process.env.PATH ?? '', HOME: regent.home, REGENT_HOME: regent.home, ...env }
+  const child = spawn(launcher, ['bus', 'tail', ...args], { env: all, stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines: string[] = []
+  let text = ''
+  child.stdout?.on('data', (data) => {
+    text += data
+    const whole = text.split('\n')
+    text = whole.pop() ?? ''
+    lines.push(...whole)
+  })
+  return { lines, child }
+}
+
+/** Publishes until the tail has heard one: nobody tells when it has begun to listen. */
+async function heard(regent: Regent, lines: readonly string[], topic: string, broker: string): Promise<void> {
+  await until(
+    async () => {
+      if (lines.length === 0) await regent.post('/api/v1/bus/publish', { topic, broker, message: 'are you there?' })
+      return lines.length > 0
+    },
+    'the tail listens',
+    20_000,
+  )
+}
+
+const roundTrip = (broker: 'redis' | 'kafka' | 'rabbitmq' | 'stomp', env: Readonly<Record<string, string>>) =>
+  it(`[I4-OPS-01] [I4-OPS-03] [I4-OPS-04] publishes to ${broker}, follows it and lists its topics`, { timeout: 90_000 }, async () => {
+    const regent = await Regent.start(env)
+    const topic = fresh('regent-cli')
+    const { lines } = tailing(regent, [topic, '--broker', broker, '--json'])
+    await heard(regent, lines, topic, broker)
+    const before = lines.length
+    const body = '{"type": "user",  "content": "How is ETH?"}'
+    const { code, stdout, stderr } = await regent.run(
+      'bus',
+      'publish',
+      topic,
+      body,
+      '--broker',
+      broker,
+      '--id',
+      'mine',
+      '--header',
+      'tone=kind',
+    )
+    expect({ code, stderr, stdout }).toEqual({ code: 0, stderr: '', stdout: `published on ${topic} at ${broker} (mine)\n` })
+    await until(() => lines.slice(before).some((line) => line.includes('How is ETH?')), 'it arrives')
+    const got = JSON.parse(lines.find((line) => line.includes('How is ETH?')) ?? '{}')
+    expect(got).toMatchObject({ id: 'mine', topic, body, content_type: 'application/json', headers: { tone: 'kind' }, attempt: 1 })
+    const topics = await regent.json<{ name: string }[]>('bus', 'topics', '--broker', broker)
+    expect(topics.map(({ name }) => name)).toContain(topic)
+    const { brokers } = await regent.json<Output<'bus.status'>>('bus', 'status')
+    const shown = brokers.find(({ name }) => name === broker)
+    expect(shown).toMatchObject({ connected: true, reason: null, kind: broker })
+    expect(shown?.lag.map((one) => one.topic)).toContain(topic)
+    expect(shown?.address).not.toMatch(/guest|admin/)
+    const { stdout: doctor } = await regent.run('doctor')
+    expect(doctor).toMatch(new RegExp(`ok +server: broker ${broker}`))
+  })
+
+describeWith('redis', 'regent bus at Redis', ({ url }) => {
+  roundTrip('redis', { REDIS_URL: url })
+
+  it('[I4-OPS-03] tells what Redis keeps, from the start', { timeout: 60_000 }, async () => {
+    const regent = await Regent.start({ REDIS_URL: url })
+    const topic = fresh('regent-kept')
+    for (const message of ['one', 'two']) expect((await regent.run('bus', 'publish', topic, message, '--broker', 'redis')).code).toBe(0)
+    const { lines } = tailing(regent, [topic, '--broker', 'redis', '--from', 'earliest'])
+    await until(() => lines.length === 2, 'both')
+    expect(lines).toEqual(['one', 'two'])
+  })
+})
+
+describeWith('rabbitmq', 'regent bus at RabbitMQ', ({ url }) => {
+  roundTrip('rabbitmq', { RABBITMQ_URL: url })
+})
+
+describeWith('activemq', 'regent bus at ActiveMQ', ({ url }) => {
+  const { hostname, port } = new URL(url.replace(/^stomp/, 'http'))
+  roundTrip('stomp', { ACTIVEMQ_HOST: hostname, ACTIVEMQ_PORT: port })
+})
+
+describeWith('kafka', 'regent bus at Kafka', ({ url }) => {
+  const servers = url.replace('kafka://', '')
+  roundTrip('kafka', { MSK_BOOTSTRAP_SERVERS: servers })
+
+  it("[S0-32] [S0-33] stands in for 000's producer and consumer, with their variables", { timeout: 90_000 }, async () => {
+    const regent = await Regent.start({ MSK_BOOTSTRAP_SERVERS: servers })
+    const topic = `mcp_agent_${randomUUID()}`
+    const { lines } = tailing(regent, [topic, '--broker', 'kafka'])
+    await heard(regent, lines, topic, 'kafka')
+    const chat = '{"type":"user","content":"What is the price of BTC?","channel_id":"agent:crypto_trader","metadata":{}}'
+    expect((await regent.run('bus', 'publish', topic, chat, '--broker', 'kafka')).code).toBe(0)
+    await until(() => lines.includes(chat), 'it arrives as it was written')
+
+    const env = { MSK_TOPIC_NAME: fresh('msk'), MSK_CONSUMER_GROUP: fresh('group') }
+    const publish = (message: string) => regent.post('/api/v1/bus/publish', { topic: env.MSK_TOPIC_NAME, broker: 'kafka', message })
+    const first = tailing(regent, ['--broker', 'kafka'], env)
+    await heard(regent, first.lines, env.MSK_TOPIC_NAME, 'kafka')
+    await publish('seen')
+    await until(() => first.lines.includes('seen'), 'the group reads')
+    first.child.kill('SIGINT')
+    await publish('meanwhile')
+    const second = tailing(regent, ['--broker', 'kafka'], env)
+    await until(() => second.lines.includes('meanwhile'), 'the group goes on where it stood', 30_000)
+    expect(second.lines).not.toContain('are you there?')
+  })
+
+  it('[I4-OPS-03] tells what Kafka keeps, from the start', { timeout: 60_000 }, async () => {
+    const regent = await Regent.start({ MSK_BOOTSTRAP_SERVERS: servers })
+    const topic = fresh('regent-kept')
+    for (const message of ['one', 'two'])
+      expect((await regent.run('bus', 'publish', topic, message, '--broker', 'kafka', '--key', 'k')).code).toBe(0)
+    const { lines } = tailing(regent, [topic, '--broker', 'kafka', '--from', 'earliest'])
+    await until(() => lines.length === 2, 'both')
+    expect(lines).toEqual(['one', 'two'])
+  })
+})
