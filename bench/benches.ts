@@ -1,5 +1,6 @@
 import { api } from './api.ts'
 import { approval } from './approval.ts'
+import { buses } from './buses.ts'
 import type { Bench } from './lib/bench.ts'
 import { memory } from './memory.ts'
 import { messages } from './messages.ts'
@@ -8,4 +9,4 @@ import { start } from './start.ts'
 import { supervision } from './supervision.ts'
 
 /** In the order of the page. */
-export const benches: readonly Bench[] = [ps, memory, api, start, approval, messages, supervision]
+export const benches: readonly Bench[] = [ps, memory, api, start, approval, messages, buses, supervision]

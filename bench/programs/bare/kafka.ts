@@ -1,0 +1,29 @@
+import { Admin, Consumer, ProduceAcks, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import type { OpenBare } from './bare.ts'
+
+export const openKafka: OpenBare = async (url, name) => {
+  const bootstrapBrokers = [url.replace('kafka://', '')]
+  const admin = new Admin({ clientId: 'bare', bootstrapBrokers })
+  await admin.createTopics({ topics: [name], partitions: 1, replicas: 1 })
+  const producer = new Producer({ clientId: 'bare', bootstrapBrokers, serializers: stringSerializers })
+  const consumer = new Consumer({ clientId: 'bare', bootstrapBrokers, groupId: name, deserializers: stringDeserializers })
+  return {
+    async publish(body) {
+      await producer.send({
+        messages: [{ topic: name, value: body, headers: { 'regent-id': crypto.randomUUID() } }],
+        acks: ProduceAcks.ALL,
+      })
+    },
+    async consume(handler) {
+      const stream = await consumer.consume({ topics: [name], autocommit: 250, mode: 'latest', maxWaitTime: 100 })
+      stream.on('data', (message) => handler(message.value))
+      stream.on('error', (error) => process.stderr.write(`${String(error)}\n`))
+    },
+    async close() {
+      await consumer.close(true)
+      await producer.close()
+      await admin.deleteTopics({ topics: [name] })
+      await admin.close()
+    },
+  }
+}

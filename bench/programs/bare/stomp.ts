@@ -1,0 +1,72 @@
+import { connect } from 'node:net'
+import { Client, type IMessage, type IStompSocket } from '@stomp/stompjs'
+import type { OpenBare } from './bare.ts'
+
+/** Over TCP, in the way that the library's documents tell for sockets of one's own. */
+function overTcp(host: string, port: number): IStompSocket {
+  const socket = connect(port, host)
+  const self: IStompSocket & { readyState: number } = {
+    url: `tcp://${host}:${port}`,
+    readyState: 0,
+    close: () => void socket.end(),
+    send: (data) => void socket.write(typeof data === 'string' ? data : Buffer.from(data as ArrayBuffer)),
+    onclose: undefined,
+    onerror: undefined,
+    onmessage: undefined,
+    onopen: undefined,
+  }
+  socket.on('connect', () => {
+    self.readyState = 1
+    self.onopen?.()
+  })
+  socket.on('data', (chunk) => self.onmessage?.({ data: new Uint8Array(chunk).buffer }))
+  socket.on('close', () => {
+    self.readyState = 3
+    self.onclose?.()
+  })
+  socket.on('error', (error) => self.onerror?.(error))
+  return self
+}
+
+export const openStomp: OpenBare = async (url, name) => {
+  const { hostname, port, username, password } = new URL(url)
+  const client = new Client({
+    webSocketFactory: () => overTcp(hostname, Number(port)),
+    forceBinaryWSFrames: true,
+    connectHeaders: { login: username || 'admin', passcode: password || 'admin', host: username === 'guest' ? '/' : hostname },
+    heartbeatIncoming: 0,
+    heartbeatOutgoing: 0,
+  })
+  await new Promise<void>((resolve, reject) => {
+    client.onConnect = () => resolve()
+    client.onStompError = (frame) => reject(new Error(frame.headers.message))
+    client.activate()
+  })
+  const destination = `/queue/${name}`
+  let receipts = 0
+  return {
+    publish(body) {
+      const receipt = `r${++receipts}`
+      return new Promise((resolve) => {
+        client.watchForReceipt(receipt, () => resolve())
+        client.publish({
+          destination,
+          body,
+          headers: { receipt, persistent: 'true', 'content-type': 'application/json' },
+          skipContentLengthHeader: true,
+        })
+      })
+    },
+    async consume(handler) {
+      const subscribed = new Promise<void>((resolve) => client.watchForReceipt('subscribed', () => resolve()))
+      const take = (message: IMessage) => {
+        handler(message.body)
+        message.ack()
+      }
+      const headers = { ack: 'client-individual', 'activemq.prefetchSize': '128', 'prefetch-count': '128', receipt: 'subscribed' }
+      client.subscribe(destination, take, headers)
+      await subscribed
+    },
+    close: () => client.deactivate(),
+  }
+}
