@@ -67,7 +67,7 @@ export class Channels {
   #connect(): Connection {
     if (this.#connection) return this.#connection
     const { open, clock } = this.#o
-    const connection = new Connection({ open, clock })
+    const connection = new Connection({ open, clock, inOrder: true })
     this.#connection = connection
     connection.onStatus(({ connected }) => {
       if (connected) for (const channel of this.#listeners.keys()) void this.#resubscribe(connection, channel)

@@ -8,7 +8,7 @@ const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 const TICK_MS = 250
 const HEARTBEAT_MS = 2000
-/** How long a command may be without an answer, while no other is answered either. */
+/** How long a command may be without an answer. */
 const PATIENCE_MS = 4500
 /** Answers that say that this server is of no use now. */
 const unfit = ['READONLY', 'LOADING', 'MASTERDOWN']
@@ -16,6 +16,8 @@ const unfit = ['READONLY', 'LOADING', 'MASTERDOWN']
 export interface ConnectionOptions {
   readonly open: OpenLink
   readonly clock: Clock
+  /** Whether one command's answer shows that those before it were answered: false for several nodes, of which one may hang. */
+  readonly inOrder: boolean
   /** What commands of this connection may take beyond that, in ms: for those that wait at the server. */
   readonly blocking?: number
 }
@@ -77,8 +79,12 @@ export class Connection {
 
   /** Rejects with a Refusal, or UNAVAILABLE after 5 s at most. */
   async send(key: string | undefined, args: string[]): Promise<unknown> {
-    const link = this.#link ?? (await this.#soon())
-    return this.#guarded(link, () => link.send(key, args))
+    const link = this.#link
+    if (link) return this.#guarded(link, () => link.send(key, args))
+    return this.#inTime(async () => {
+      const next = await this.#soon()
+      return this.#guarded(next, () => next.send(key, args))
+    })
   }
 
   /** The link, however long it takes. Rejects when closed, when the signal aborts, or FORBIDDEN when the account is refused. */
@@ -117,12 +123,15 @@ export class Connection {
   /** The next link, if it comes soon; at once an error where it has been away for long. */
   async #soon(): Promise<Link> {
     if (this.closed) throw closedError()
-    const away = this.#clock.now() - this.#status.since
-    if (away > PATIENCE_MS) throw this.#awayError()
+    if (isForbidden(this.#failed) || this.#clock.now() - this.#status.since > PATIENCE_MS) throw this.#awayError()
+    return this.#next.promise
+  }
+
+  async #inTime<T>(work: () => Promise<T>): Promise<T> {
     const pause = new AbortController()
     const late = this.#clock.sleep(PATIENCE_MS, pause.signal).then(() => Promise.reject(this.#awayError()))
     late.catch(() => {})
-    return Promise.race([this.#next.promise, late]).finally(() => pause.abort())
+    return Promise.race([work(), late]).finally(() => pause.abort())
   }
 
   #guarded<T>(link: Link, work: () => Promise<T>): Promise<T> {
@@ -164,6 +173,8 @@ export class Connection {
       } catch (error) {
         this.#failed = error
         this.#tell({ connected: false, reason: reasonOf(error) })
+        // Waiting does not heal it.
+        if (isForbidden(error)) this.#renewNext(this.#awayError())
       }
     }
   }
@@ -187,18 +198,25 @@ export class Connection {
     this.#failed = undefined
     this.#epoch += 1
     this.#upSince = this.#clock.elapsed()
+    this.#lastAnswer = this.#upSince
     this.#next.resolve(link)
     this.#tell({ connected: true, reason: null, reconnects: this.#epoch - 1 })
   }
 
   #lost(link: Link, error: unknown): void {
     if (this.#link !== link) return
-    this.#next = Promise.withResolvers()
-    this.#next.promise.catch(() => {})
+    this.#renewNext(this.#awayError(error))
     this.#failed = error
     this.#drop(this.#awayError(error))
     this.#tell({ connected: false, reason: reasonOf(error) })
     if (!this.closed) void this.#connect()
+  }
+
+  /** Who waits for a link is told why there is none; others wait for the next. */
+  #renewNext(why: unknown): void {
+    this.#next.reject(why)
+    this.#next = Promise.withResolvers()
+    this.#next.promise.catch(() => {})
   }
 
   #drop(error: unknown): void {
@@ -225,7 +243,8 @@ export class Connection {
     this.#lastTick = now
     const [oldest] = this.#waiting
     const patience = PATIENCE_MS + (this.#o.blocking ?? 0)
-    if (oldest && awake && now - Math.max(oldest.since, this.#lastAnswer) > patience && this.#link)
+    const silentSince = oldest && (this.#o.inOrder ? Math.max(oldest.since, this.#lastAnswer) : oldest.since)
+    if (silentSince !== undefined && awake && now - silentSince > patience && this.#link)
       this.#lost(this.#link, new Error(`Redis has not answered for ${Math.round(patience / 100) / 10} s`))
     else if (this.#link && !oldest && now - this.#lastAnswer > HEARTBEAT_MS) this.send(undefined, ['PING']).catch(() => {})
     this.#stopTicking = this.#clock.after(TICK_MS, () => this.#tick())

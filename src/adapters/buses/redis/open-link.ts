@@ -36,7 +36,10 @@ export async function openersOf(settings: BrokerSettings): Promise<Openers> {
   if (settings.cluster === true && common.database !== 0)
     throw new RegentError('INVALID', `Redis Cluster has database 0 alone, not ${common.database}`, { hint: 'leave the database out' })
   const single: OpenLink = (turn, onLost) => openSingle(common, onLost, addressOf(settings, turn))
-  return { commands: settings.cluster === true ? (_, onLost) => openCluster(common, onLost, settings.addresses) : single, channels: single }
+  return {
+    commands: settings.cluster === true ? (turn, onLost) => openCluster(common, onLost, addressOf(settings, turn)) : single,
+    channels: single,
+  }
 }
 
 async function openSingle(common: Common, onLost: (error: unknown) => void, address: Address): Promise<Link> {
@@ -57,12 +60,10 @@ async function openSingle(common: Common, onLost: (error: unknown) => void, addr
   return link
 }
 
-async function openCluster(common: Common, onLost: (error: unknown) => void, addresses: readonly string[]): Promise<Link> {
+/** `place`: the node that is asked for the others; the next try asks another one, since this one may hang. */
+async function openCluster(common: Common, onLost: (error: unknown) => void, place: Address): Promise<Link> {
   const { tls, database: _, ...options } = common
-  const rootNodes = addresses.map((address) => {
-    const place = parseAddress(address)
-    return { ...options, socket: { ...place, ...plain, ...(tls && { ...tls, ...servername(place.host) }) } }
-  })
+  const rootNodes = [{ ...options, socket: { ...place, ...plain, ...(tls && { ...tls, ...servername(place.host) }) } }]
   const defaults = { ...options, socket: { ...plain, ...tls }, maintNotifications: 'disabled' as const }
   const cluster = createCluster({ rootNodes, defaults, RESP: 2, minimizeConnections: true, commandOptions: { timeout: 0 } })
   // A lost node is a lost cluster: the next link learns its shape anew.
