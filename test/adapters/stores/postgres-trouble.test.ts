@@ -194,6 +194,32 @@ describeWith('postgres', 'a PostgreSQL that is in trouble', () => {
     }, 90_000)
   })
 
+  describe('a work that never ends', () => {
+    it('is rolled back alone, and nothing of it is written later', async () => {
+      const store = await open(freshPostgres())
+      const released = Promise.withResolvers<void>()
+      let late: Promise<unknown> | undefined
+      const stuck = store.transaction(async (tables) => {
+        await tables.events.append(eventRow())
+        await released.promise
+        late = tables.events.append(eventRow())
+        await late
+      })
+      const others = [tell(store), tell(store)]
+      await expect(stuck).rejects.toMatchObject({ code: 'INTERNAL' })
+      expect(await Promise.all(others)).toEqual([1, 2])
+      const next = store.transaction(async (tables) => {
+        released.resolve()
+        await tables.cursors.get('x')
+        return tables.events.append(eventRow())
+      })
+      expect(await next).toBe(3)
+      await expect(late).rejects.toThrow('is over')
+      expect(await tell(store)).toBe(4)
+      expect(await told(store)).toEqual([1, 2, 3, 4])
+    }, 30_000)
+  })
+
   describe('several Regents on one database', () => {
     it('keep the order of numbers, and hear of each other', async () => {
       const url = freshPostgres()

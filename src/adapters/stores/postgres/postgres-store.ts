@@ -82,10 +82,11 @@ function groupOver(writer: Writer, { clock, logger }: PostgresStoreOptions): Gro
       const current = session
       const base = databaseOf(transaction, compiled)
       if (current === undefined) return tablesOf(base)
-      const next: Database['next'] = (table) => current.next(table)
+      const { turn } = current
+      const next: Database['next'] = (table) => current.next(turn, table)
       // Alone in its savepoint a work is to meet its failures where they happen.
       if (isolated) return tablesOf({ ...base, next })
-      return tablesOf({ ...base, next, later: (query) => current.later(query.sql, query.parameters) })
+      return tablesOf({ ...base, next, later: (query) => current.later(turn, query.sql, query.parameters) })
     },
     isBusy: isPassing,
     remote: {

@@ -32,6 +32,7 @@ export class Session {
   #failure: unknown
   #unanswered = 0
   #wrote = false
+  #turn = 0
   readonly #numbers = new Map<string, number>()
   #before: ReadonlyMap<string, number> = new Map()
   #saved: ReadonlyMap<string, number> = new Map()
@@ -63,6 +64,7 @@ export class Session {
   }
 
   async query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    if (text === 'begin' || text === 'commit' || text === 'rollback') this.#turn++
     if (text === 'begin') return this.#begin()
     if (text === 'commit') return this.#commit()
     if (text === 'rollback') return this.#rollback()
@@ -72,15 +74,26 @@ export class Session {
     return this.#answer(this.#send(text, values))
   }
 
-  later(text: string, values: readonly unknown[]): void {
+  /** Which transaction is open, for `later` and `next`: work that ends late must not reach into another one. */
+  get turn(): number {
+    return this.#turn
+  }
+
+  later(turn: number, text: string, values: readonly unknown[]): void {
+    this.#refuseLate(turn)
     this.#wrote = true
     this.#keepFailure(this.#send(text, values))
   }
 
-  next(table: Numbered): number {
+  next(turn: number, table: Numbered): number {
+    this.#refuseLate(turn)
     const number = (this.#numbers.get(table) ?? 0) + 1
     this.#numbers.set(table, number)
     return number
+  }
+
+  #refuseLate(turn: number): void {
+    if (turn !== this.#turn) throw new Error('the transaction of this change is over')
   }
 
   async #begin(): Promise<pg.QueryResult> {
