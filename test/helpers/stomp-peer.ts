@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-import type { BrokerSettings } from '../../../src/contract/brokers.ts'
-import { until } from '../../helpers/until.ts'
+import type { BrokerSettings } from '../../src/contract/brokers.ts'
+import { until } from './until.ts'
 
 export interface Frame {
   readonly command: string
