@@ -8,6 +8,7 @@ import { act, agentsByName, printedBy, startCommand } from '../helpers/command-a
 import { cryptoTrader } from '../helpers/crypto-trader.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { Regent } from '../helpers/regent.ts'
+import { onSqlite } from '../helpers/stores.ts'
 import { until } from '../helpers/until.ts'
 
 interface Said {
@@ -55,7 +56,7 @@ function packed(entries: readonly Entry[], file: string): string {
   return file
 }
 
-describe('regent backup and restore', { timeout: 120_000 }, () => {
+describe('regent backup and restore', { timeout: 120_000, ...onSqlite }, () => {
   it('a home that was backed up while agents ran and messages came in starts again with all that was accepted before [I3-BACKUP-01]', async () => {
     const regent = await Regent.start()
     await regent.post('/agents', { ...cryptoTrader({ backend: 'memory', channel_name: 'x' }), name: 'trader', initial_task: null })

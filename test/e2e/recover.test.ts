@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { act, agentsByName, printedBy, startCommand } from '../helpers/command-agents.ts'
 import { Regent } from '../helpers/regent.ts'
+import { onSqlite } from '../helpers/stores.ts'
 import { until } from '../helpers/until.ts'
 
 interface Report {
@@ -22,7 +23,7 @@ const losses: readonly [string, (regent: Regent) => void][] = [
   ['is gone', removeAll],
 ]
 
-describe('a database that is lost', { timeout: 120_000 }, () => {
+describe('a database that is lost', { timeout: 120_000, ...onSqlite }, () => {
   it.each(losses)(
     '[F39] [I3-HOST-02] that %s: serve refuses and says what to do; recover gives every running agent back, with its pid',
     async (_, lose) => {

@@ -10,6 +10,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import { act, agentsByName, startCommand } from '../helpers/command-agents.ts'
 import { Regent } from '../helpers/regent.ts'
+import { onSqlite } from '../helpers/stores.ts'
 import { until } from '../helpers/until.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/regent')
@@ -24,7 +25,7 @@ async function upgrade(regent: Regent, to: readonly Migration[]): Promise<void> 
   await store.close()
 }
 
-describe('an upgrade', { timeout: 120_000 }, () => {
+describe('an upgrade', { timeout: 120_000, ...onSqlite }, () => {
   it('[F21] of the database: a copy first, all or nothing; an older Regent refuses it in words, and takes the copy with every run', async () => {
     const regent = await Regent.start()
     await startCommand(regent, 'web', ['sleep', '1000'])

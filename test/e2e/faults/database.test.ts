@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { create, latencies, median, running, seen } from '../../helpers/commands.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { Regent } from '../../helpers/regent.ts'
+import { onSqlite } from '../../helpers/stores.ts'
 import { until } from '../../helpers/until.ts'
 
 /** Another program's connection to Regent's database. */
@@ -24,7 +25,7 @@ interface Event {
 const eventsOf = async (regent: Regent, id: string): Promise<Event[]> =>
   ((await regent.fetch(`/api/v1/events/history?agent=${id}&limit=500`)).body as { events: Event[] }).events
 
-describe('a database that another program has locked', () => {
+describe('a database that another program has locked', onSqlite, () => {
   it('[F38] for 10 s: 503 after 5 s, the rest goes on, then all is normal and nothing is lost', async () => {
     const regent = await Regent.start()
     const steady = await running(regent, 'steady', 'exec sleep 1000')
@@ -60,7 +61,7 @@ describe('a database that another program has locked', () => {
   }, 60_000)
 })
 
-describe('a database that is no longer sound', () => {
+describe('a database that is no longer sound', onSqlite, () => {
   const cases: [string, (file: string) => void][] = [
     ['damaged', scribble],
     ['empty', (file) => truncateSync(file, 0)],
@@ -103,7 +104,7 @@ describe('a database that is no longer sound', () => {
 
 const talkative = { kind: 'team', name: 'talkative', subagents: [], json_config: { default_model: 'offline' } }
 
-describe('a database that is read without a pause', () => {
+describe('a database that is read without a pause', onSqlite, () => {
   it('[F40] keeps its write-ahead log bounded, and folds it in as soon as the readers let it', async () => {
     const regent = await Regent.start()
     const [one, other] = [otherProgram(regent), otherProgram(regent)]

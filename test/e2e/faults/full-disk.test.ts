@@ -6,9 +6,10 @@ import { create, latencies, median, running, seen } from '../../helpers/commands
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { Regent } from '../../helpers/regent.ts'
 import { mayMount, mountReason, smallDisk } from '../../helpers/small-disk.ts'
+import { onSqlite } from '../../helpers/stores.ts'
 import { until } from '../../helpers/until.ts'
 
-const options = mayMount ? { timeout: 90_000 } : { skip: true, meta: { skipReason: mountReason } }
+const options = mayMount ? { timeout: 90_000, ...onSqlite } : { skip: true, meta: { skipReason: mountReason } }
 
 it(
   '[F36] [P8] a full data disk: agents go on, reads work, new work is refused with the remedy, ends and stops are recorded, all recovers by itself',

@@ -7,6 +7,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { allSeen, create, latencies, median, running, seen } from '../../helpers/commands.ts'
 import { inside } from '../../helpers/inside.ts'
 import { Regent } from '../../helpers/regent.ts'
+import { onSqlite } from '../../helpers/stores.ts'
 import { until } from '../../helpers/until.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -194,7 +195,10 @@ it(
   },
 )
 
-it('[P7] a locked store and no room for runs: alive within 100 ms, not ready and why, commands 503, nothing is said to run that was not seen', async () => {
+it('[P7] a locked store and no room for runs: alive within 100 ms, not ready and why, commands 503, nothing is said to run that was not seen', {
+  timeout: 90_000,
+  ...onSqlite,
+}, async () => {
   const regent = await Regent.start()
   const steady = await running(regent, 'steady', 'exec sleep 1000')
   const id = await create(regent, 'idle', 'exec sleep 1000', { startsecs: 0 })
@@ -225,4 +229,4 @@ it('[P7] a locked store and no room for runs: alive within 100 ms, not ready and
   expect((await seen(regent, id)).state).toBe('STOPPED')
   await until(async () => (await regent.fetch('/readyz')).status === 200, 'ready again')
   expect(await regent.post(`/api/v1/agents/${id}/start`, { wait: true })).toMatchObject({ status: 200 })
-}, 90_000)
+})
