@@ -320,10 +320,12 @@ export function offline(config: Config) {
       return { found, ...taken, traces: await tracesIn(config.home, taken.known) }
     },
     migrate: (to: string, tell: (table: string, rows: number) => void) => migrate(config, to, tell),
-    async checkStore(): Promise<readonly Check[]> {
-      if (!isPostgres(config)) return []
+    async checkServers(): Promise<readonly Check[]> {
+      const { checkBrokers } = await import('./adapters/buses/look.ts')
+      const brokers = checkBrokers(config)
+      if (!isPostgres(config)) return brokers
       const { checkPostgres } = await import('./adapters/stores/postgres/look.ts')
-      return [await checkPostgres(config.databaseUrl)]
+      return [await checkPostgres(config.databaseUrl), ...(await brokers)]
     },
   }
 }

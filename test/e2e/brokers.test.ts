@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Output } from '../../src/contract/operations.ts'
-import { OwnRedis } from '../helpers/own-redis.ts'
+import { freePort, OwnRedis } from '../helpers/own-redis.ts'
 import { Regent } from '../helpers/regent.ts'
 import { describeWith } from '../helpers/services.ts'
 import { until } from '../helpers/until.ts'
@@ -156,5 +156,16 @@ describe('brokers that take connections and never answer', () => {
     const { brokers } = await regent.json<Status>('bus', 'status')
     expect(brokers.map(({ name, connected }) => [name, connected])).toEqual([['bus', true], ...names.map((name) => [name, false])])
     expect(JSON.stringify(brokers)).not.toContain('guest:guest')
+  })
+
+  it('[I4-OPS-08] are told by `regent doctor` before there is a server, without their passwords', { timeout: 60_000 }, async () => {
+    const port = await freePort()
+    const env = { REGENT_BUS_URL: `redis://u:very-secret@127.0.0.1:${port}`, RABBITMQ_URL: `amqp://u:very-secret@127.0.0.1:${port}/v` }
+    const { code, stdout, stderr } = await Regent.prepare(env).run('doctor')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(new RegExp(`missing +bus +redis at 127.0.0.1:${port}: .*ECONNREFUSED`))
+    expect(stdout).toMatch(new RegExp(`note +broker rabbitmq +rabbitmq at 127.0.0.1:${port}/v: `))
+    expect(stderr).toContain('missing: bus')
+    expect(stdout + stderr).not.toContain('very-secret')
   })
 })

@@ -30,8 +30,8 @@ export interface OfflineTools {
   recover(): Promise<RecoverReport>
   /** Copies the database to another one, which must hold nothing; `tell` hears of rows. */
   migrate(to: string, tell: (table: string, rows: number) => void): Promise<MigrateReport>
-  /** How the database is, as far as it can be seen while no Regent serves the home. Never rejects. */
-  checkStore(): Promise<readonly Check[]>
+  /** How database and brokers are, as far as it can be seen while no Regent serves the home. Never rejects. */
+  checkServers(): Promise<readonly Check[]>
 }
 
 export interface MigrateReport {

@@ -55,10 +55,10 @@ const stopLevel = (level: keyof typeof levels): Check => ({
   message: `level ${level}: a stop ends ${levels[level]}`,
 })
 
-/** A database on a server, which the Regent that is to come needs. */
+/** A database on a server, and brokers, which the Regent that is to come needs. */
 async function stored(cli: Cli): Promise<readonly Check[]> {
   try {
-    return await (await cli.context.offline(cli.flags())).checkStore()
+    return await (await cli.context.offline(cli.flags())).checkServers()
   } catch (error) {
     // A wrong configuration is told as such.
     if (error instanceof RegentError) return []
