@@ -4,7 +4,7 @@ import { userName } from './names.ts'
 
 /** 001's words on the bus: who an agent is for its customer, and the bodies of commands and events. */
 
-export const agentTypes = ['trading', 'analysis', 'risk_management', 'portfolio_optimization', 'custom'] as const
+const agentTypes = ['trading', 'analysis', 'risk_management', 'portfolio_optimization', 'custom'] as const
 
 /** What callers call an agent by: part of a queue's name, so short and plain. */
 const wireId = z

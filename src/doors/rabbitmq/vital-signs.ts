@@ -151,6 +151,9 @@ function metricsOf({ resources, restarts, queued, uptime_ms, usage }: AgentView)
   return {
     cpu_usage: resources?.cpu_percent ?? null,
     memory_usage: resources?.memory_bytes ?? null,
+    // Not measured for processes.
+    network_rx: null,
+    network_tx: null,
     processes: resources?.processes ?? null,
     open_files: resources?.open_files ?? null,
     restarts,
