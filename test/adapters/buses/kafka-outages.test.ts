@@ -13,6 +13,7 @@ import { bodies, freshTopic, listen, message } from '../../conformance/bus-talk.
 import { disconnecting } from '../../conformance/bus-trouble.ts'
 import { until } from '../../helpers/until.ts'
 import { noOwnBroker, OwnBroker } from './kafka-broker.ts'
+import { securing } from './kafka-security.ts'
 
 const required = process.env.REGENT_TEST_SERVICES === 'required'
 const options = noOwnBroker === undefined || required ? {} : { skip: true, meta: { skipReason: noOwnBroker } }
@@ -31,6 +32,8 @@ describe('Kafka, a broker of our own', options, () => {
   afterAll(() => broker?.end())
 
   const settings = (): BrokerSettings => ({ kind: 'kafka', addresses: [broker.address()] })
+
+  describe('with accounts and certificates', () => securing(() => broker))
 
   describe('behind a proxy', () => {
     const outside = {

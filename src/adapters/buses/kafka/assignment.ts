@@ -1,48 +1,61 @@
-/** What a member tells of itself when it joins, and what its leader answers: Kafka's own consumer protocol, version 0, with user data. */
+import { isObject, tryParse } from '../../../kernel/json.ts'
+
+/** What a member tells of itself when it joins, and what its leader answers: Kafka's own consumer protocol, version 0. The members of a group may want different topics. */
 
 export interface MemberState {
   readonly id: string
-  /** What it holds at this moment. */
+  /** One of ours has one; a stranger's client may have more. */
+  readonly topics: readonly string[]
+  /** What it holds of its topic at this moment. */
   readonly owned: readonly number[]
-  /** It wants one member to have everything. */
+  /** It wants one member to have everything of its topic. */
   readonly exclusive: boolean
 }
 
-/** Kafka's format for one topic; `partitions` where it is an assignment. */
-function encode(topic: string, partitions: readonly number[] | undefined, userData: string): Buffer {
-  const name = Buffer.from(topic)
-  const data = Buffer.from(userData)
-  const head = Buffer.alloc(8)
-  head.writeInt32BE(1, 2)
-  head.writeInt16BE(name.length, 6)
-  const list = Buffer.alloc(partitions ? 4 + 4 * partitions.length : 0)
-  if (partitions) {
-    list.writeInt32BE(partitions.length, 0)
-    for (const [at, partition] of partitions.entries()) list.writeInt32BE(partition, 4 + 4 * at)
-  }
-  const length = Buffer.alloc(4)
-  length.writeInt32BE(data.length)
-  return Buffer.concat([head, name, list, length, data])
+/** By topic. */
+export type Share = ReadonlyMap<string, readonly number[]>
+
+export function encodeSubscription(topic: string, owned: readonly number[], exclusive: boolean): Buffer {
+  const data = Buffer.from(JSON.stringify({ owned, exclusive }))
+  return Buffer.concat([VERSION, int32(1), text(topic), int32(data.length), data])
 }
 
-export const encodeSubscription = (topic: string, owned: readonly number[], exclusive: boolean): Buffer =>
-  encode(topic, undefined, JSON.stringify({ owned, exclusive }))
+export function encodeAssignment(share: Share): Buffer {
+  const parts = [...share].map(([topic, partitions]) => Buffer.concat([text(topic), int32(partitions.length), ...partitions.map(int32)]))
+  return Buffer.concat([VERSION, int32(parts.length), ...parts, int32(0)])
+}
 
-export const encodeAssignment = (topic: string, partitions: readonly number[]): Buffer => encode(topic, partitions, '')
+const VERSION = Buffer.alloc(2)
 
-/** Of a stranger's client only that it is there. */
+function int32(value: number): Buffer {
+  const buffer = Buffer.alloc(4)
+  buffer.writeInt32BE(value)
+  return buffer
+}
+
+function text(value: string): Buffer {
+  const length = Buffer.alloc(2)
+  const bytes = Buffer.from(value)
+  length.writeInt16BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
 export function decodeSubscription(id: string, metadata: Buffer): MemberState {
-  try {
-    let at = 2
-    const topics = metadata.readInt32BE(at)
-    at += 4
-    for (let count = 0; count < topics; count++) at += 2 + metadata.readInt16BE(at)
-    const length = metadata.readInt32BE(at)
-    const { owned, exclusive } = JSON.parse(metadata.subarray(at + 4, at + 4 + length).toString()) as Partial<MemberState>
-    return { id, owned: Array.isArray(owned) ? owned.filter(Number.isInteger) : [], exclusive: exclusive === true }
-  } catch {
-    return { id, owned: [], exclusive: false }
+  const topics: string[] = []
+  let at = 2
+  const count = metadata.readInt32BE(at)
+  at += 4
+  while (topics.length < count) {
+    const length = metadata.readInt16BE(at)
+    topics.push(metadata.subarray(at + 2, at + 2 + length).toString())
+    at += 2 + length
   }
+  const length = at + 4 <= metadata.length ? metadata.readInt32BE(at) : 0
+  // What a stranger's client says there is its own.
+  const said = length > 0 ? tryParse(metadata.subarray(at + 4, at + 4 + length).toString()) : undefined
+  if (!isObject(said)) return { id, topics, owned: [], exclusive: false }
+  const owned = Array.isArray(said.owned) ? said.owned.filter((one) => Number.isInteger(one)) : []
+  return { id, topics, owned: owned as number[], exclusive: said.exclusive === true }
 }
 
 export function decodeAssignment(topic: string, assignment: Buffer): readonly number[] {
@@ -60,11 +73,21 @@ export function decodeAssignment(topic: string, assignment: Buffer): readonly nu
   return found
 }
 
+/** What each member of a group gets, of each topic that it wants; `partitions`: how many each topic has. */
+export function assignAll(members: readonly MemberState[], partitions: ReadonlyMap<string, number>): ReadonlyMap<string, Share> {
+  const shares = new Map(members.map(({ id }) => [id, new Map<string, readonly number[]>()]))
+  for (const [topic, count] of partitions) {
+    const wanting = members.filter(({ topics }) => topics.includes(topic))
+    for (const [id, mine] of assign(wanting, count)) if (mine.length > 0) shares.get(id)?.set(topic, mine)
+  }
+  return shares
+}
+
 /**
  * Who gets which partitions: each stays with who has it unless others have fewer by more than one. One that changes hands is given to
  * nobody in this round: who has it ends its work first and joins again.
  */
-export function assign(members: readonly MemberState[], partitions: number): ReadonlyMap<string, readonly number[]> {
+function assign(members: readonly MemberState[], partitions: number): ReadonlyMap<string, readonly number[]> {
   const sorted = [...members].sort((a, b) => b.owned.length - a.owned.length || (a.id < b.id ? -1 : 1))
   const owners = new Map<number, string>()
   for (const { id, owned } of sorted)

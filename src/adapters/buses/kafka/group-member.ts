@@ -1,9 +1,9 @@
 import type { Logger } from '../../../kernel/logger.ts'
-import { assign, decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './assignment.ts'
+import { assignAll, decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './assignment.ts'
 import type { Cluster } from './cluster.ts'
 import { failuresIn, idsOf, isForGood, wordsOf } from './failures.ts'
 import { jitter } from './link.ts'
-import type { Line, Wire } from './wire.ts'
+import type { Answer, Line, Wire } from './wire.ts'
 
 const SESSION_MS = 7000
 const REBALANCE_MS = 20_000
@@ -156,6 +156,7 @@ export class GroupMember {
   async #join(): Promise<void> {
     const { group, topic, cluster, exclusive } = this.#options
     this.#coordinator ??= await cluster.coordinator(group, this.#line)
+    await cluster.topic(topic, true)
     const metadata = encodeSubscription(topic, this.#owned, exclusive)
     const offered = protocols.map((name) => ({ name, metadata }))
     const joined = await this.#line.call(
@@ -171,12 +172,7 @@ export class GroupMember {
     )
     this.#id = joined.memberId
     this.#generation = joined.generationId
-    let shares: { memberId: string; assignment: Buffer }[] = []
-    if (joined.leader === joined.memberId) {
-      const { leaders } = await cluster.topic(topic, true)
-      const members = joined.members.map((one) => decodeSubscription(one.memberId, one.metadata))
-      shares = [...assign(members, leaders.length)].map(([memberId, mine]) => ({ memberId, assignment: encodeAssignment(topic, mine) }))
-    }
+    const shares = joined.leader === joined.memberId ? await this.#divide(joined.members) : []
     const synced = await this.#line.call(
       this.#coordinator,
       'SyncGroup',
@@ -190,6 +186,16 @@ export class GroupMember {
     )
     this.#joined = true
     await this.#take(decodeAssignment(topic, synced.assignment))
+  }
+
+  /** As the leader of the group. */
+  async #divide(joined: Answer<'JoinGroup'>['members']): Promise<{ memberId: string; assignment: Buffer }[]> {
+    const members = joined.map((one) => decodeSubscription(one.memberId, one.metadata))
+    const topics = [...new Set(members.flatMap((one) => one.topics))]
+    const metas = await Promise.all(
+      topics.map(async (name) => [name, (await this.#options.cluster.look(name))?.leaders.length ?? 0] as const),
+    )
+    return [...assignAll(members, new Map(metas))].map(([memberId, share]) => ({ memberId, assignment: encodeAssignment(share) }))
   }
 
   async #take(mine: readonly number[]): Promise<void> {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import type { ConnectionPool } from '@platformatic/kafka'
 import type { BrokerSettings, SaslSettings, TlsSettings } from '../../../contract/brokers.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import { isObject, tryParse } from '../../../kernel/json.ts'
 
 type ConnectionOptions = NonNullable<ConstructorParameters<typeof ConnectionPool>[1]>
 type Secured = Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'>
@@ -42,7 +43,17 @@ async function pem(field: string, path: string): Promise<Buffer> {
 
 async function saslOf(sasl: SaslSettings): Promise<NonNullable<ConnectionOptions['sasl']>> {
   if (sasl.mechanism !== 'OAUTHBEARER') return { ...sasl }
-  const signer = await import('aws-msk-iam-sasl-signer-js')
-  // Asked for at each connection: a token lasts 15 minutes.
-  return { mechanism: 'OAUTHBEARER', token: async () => (await signer.generateAuthToken({ region: sasl.region })).token }
+  const [signer, { AuthenticationError }] = await Promise.all([import('aws-msk-iam-sasl-signer-js'), import('@platformatic/kafka')])
+  return {
+    mechanism: 'OAUTHBEARER',
+    // Asked for at each connection: a token lasts 15 minutes.
+    token: async () => (await signer.generateAuthToken({ region: sasl.region })).token,
+    // A refused token is answered as if all were well, with the reason as JSON.
+    authBytesValidator: (bytes, callback) => {
+      const said = tryParse(bytes?.toString() ?? '')
+      if (isObject(said) && said.status !== undefined)
+        callback(new AuthenticationError(`the token of AWS was refused: ${String(said.status)}`))
+      else callback(null, bytes)
+    },
+  }
 }
