@@ -17,6 +17,8 @@ export interface BrokerSettings {
   readonly clientName?: string
   /** Kafka: what a publish waits for; default all. */
   readonly acks?: 'all' | 'leader'
+  /** STOMP: ms between signs of life, each way; default 30,000, which is also the most. */
+  readonly heartbeat?: number
 }
 
 export interface TlsSettings {
@@ -49,7 +51,7 @@ const FORM = 'such as redis://host:6379/0, kafka://host:9092,other:9092, amqp://
 
 /**
  * Reads `scheme://[user:password@]host[:port][,host[:port]…][/database][?option=value…]`. Options: `cluster=true` (Redis), `ca`, `cert`, `key`,
- * `verify=false`, `check_hostname=false` (TLS), `mechanism` and `region` (Kafka). Throws INVALID; the message holds no password.
+ * `verify=false`, `check_hostname=false` (TLS), `mechanism` and `region` (Kafka), `heartbeat` in ms (STOMP). Throws INVALID; the message holds no password.
  */
 export function parseBrokerUrl(url: string): BrokerSettings {
   const parts = /^([a-z]+):\/\/(?:([^@/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(url)
@@ -70,6 +72,7 @@ export function parseBrokerUrl(url: string): BrokerSettings {
     ...(options.get('cluster') === 'true' && { cluster: true }),
     ...(tls && { tls: tlsOf(options) }),
     ...(sasl && { sasl }),
+    ...(options.has('heartbeat') && { heartbeat: heartbeatOf(options) }),
   }
 }
 
@@ -92,6 +95,12 @@ function accountOf(account: string | undefined): [string | undefined, string | u
 function withPort(host: string, port: number): string {
   if (host === '') throw new RegentError('INVALID', 'a broker has an empty host', { hint: FORM })
   return /:\d+$/.test(host) ? host : `${host}:${port}`
+}
+
+function heartbeatOf(options: URLSearchParams): number {
+  const ms = Number(options.get('heartbeat'))
+  if (!Number.isInteger(ms) || ms < 1000 || ms > 30_000) throw new RegentError('INVALID', 'heartbeat is 1000 to 30000, in ms')
+  return ms
 }
 
 function tlsOf(options: URLSearchParams): TlsSettings {

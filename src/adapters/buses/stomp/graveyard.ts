@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../../kernel/clock.ts'
+import { RegentError } from '../../../kernel/errors.ts'
 import type { DeadLetter, Incoming, Topic } from '../../../ports/bus.ts'
 import type { Connection } from './connection.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import { bodyOf, headersOf, incomingOf } from './headers.ts'
+import { StandingBy } from './refusal.ts'
 
 const QUEUE = '/queue/regent.dead'
 /** Looked through at most, the oldest first. */
@@ -94,13 +96,16 @@ export class Graveyard {
     const ended = Promise.withResolvers<void>()
     let cancel = this.#options.clock.after(SILENCE_MS, ended.resolve)
     const headers = headersToLook(connection, selector && `${selector} OR regent_dead_mark = '${mark}'`)
-    await connection.subscribe('dead', QUEUE, headers, (delivery) => {
+    const subscribed = connection.subscribe('dead', QUEUE, headers, (delivery) => {
       cancel()
       cancel = this.#options.clock.after(SILENCE_MS, ended.resolve)
       const letter = letterOf(delivery)
       if (letter) found.push({ letter, delivery })
       else if (delivery.headers.regent_dead_mark === mark) delivery.ack()
       if (delivery.headers.regent_dead_mark === mark || found.length >= MOST_SEEN) ended.resolve()
+    })
+    await subscribed.catch((error: unknown) => {
+      throw error instanceof StandingBy ? new RegentError('UNAVAILABLE', 'another reads the dead letters', { retryAfter: 1 }) : error
     })
     await connection.send(QUEUE, markHeaders(mark, this.#options.clock.now()), bodyOf(connection.broker, ''))
     await Promise.race([ended.promise, connection.closed])

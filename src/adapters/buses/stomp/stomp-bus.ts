@@ -198,7 +198,7 @@ class StompBus implements Bus {
   ): Promise<Connection> {
     const { settings, clock } = this.#options
     const address = settings.addresses[turn % settings.addresses.length] ?? ''
-    return Connection.open({ settings, address, heartBeatMs: HEART_BEAT_MS, clock, ...more }, prepare)
+    return Connection.open({ settings, address, heartBeatMs: settings.heartbeat ?? HEART_BEAT_MS, clock, ...more }, prepare)
   }
 
   /** Within 5 s, the wait for a connection included. */
