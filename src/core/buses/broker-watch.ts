@@ -18,8 +18,9 @@ export interface BrokerWatchOptions {
 const PERIOD_MS = 5000
 /** A broker that has not answered by then cannot be used. */
 const PATIENCE_MS = 5000
-/** What waits and what is dead is counted at every so many looks. */
-const COUNTED = 3
+/** What waits and what is dead is counted so often at most, and never for more than a hundredth of the time: some brokers have to read it all. */
+const COUNTED_MS = 60_000
+const COUNTED_SHARE = 0.01
 const MOST_DEAD = 1000
 /** Lags that are told of one broker. */
 const MOST_LAGS = 1000
@@ -96,7 +97,8 @@ class Watched {
   #since: number
   #lag: readonly Lag[] = []
   #dead: number | null = null
-  #looks = 0
+  /** When it is counted again; by the monotonic clock. */
+  #dueAt = 0
   #looking: Promise<void> | undefined
   #cancel = () => {}
   #closed = false
@@ -123,7 +125,7 @@ class Watched {
   }
 
   async #round(): Promise<void> {
-    await this.look(this.#looks++ % COUNTED === 0)
+    await this.look(this.#o.clock.elapsed() >= this.#dueAt)
     if (!this.#closed) this.#cancel = this.#o.clock.after(PERIOD_MS, () => void this.#round())
   }
 
@@ -148,9 +150,13 @@ class Watched {
 
   async #count(): Promise<void> {
     const { bus } = this.broker
+    const { clock } = this.#o
+    const from = clock.elapsed()
     const [lag, dead] = await Promise.allSettled([this.#within(bus.lag()), this.#within(bus.deadLetters(undefined, MOST_DEAD))])
     if (lag.status === 'fulfilled') this.#lag = lag.value.slice(0, MOST_LAGS)
     this.#dead = dead.status === 'fulfilled' ? dead.value.length : null
+    const now = clock.elapsed()
+    this.#dueAt = now + Math.max(COUNTED_MS, (now - from) / COUNTED_SHARE)
   }
 
   async #within<T>(work: Promise<T>): Promise<T> {

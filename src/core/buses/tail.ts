@@ -6,8 +6,6 @@ import { type PlaceOptions, placeOf } from './places.ts'
 
 /** Messages that may wait for a slow reader of a topic; past that the oldest are dropped, or those of a group held back. */
 const MOST_WAITING = 1000
-/** Of these what was published before can be read again. */
-const keeping: readonly string[] = ['redis', 'kafka']
 
 type Tailed = Output<'bus.tail'>
 
@@ -15,7 +13,7 @@ export function busStreams(options: PlaceOptions): Streams<'bus.tail'> {
   return {
     async *'bus.tail'({ from, group, ...wanted }, { caller, signal }) {
       const { bus, broker, topic } = await placeOf(options, wanted, caller, 'outbound')
-      if (from === 'earliest' && (!keeping.includes(bus.kind) || topic.fleeting))
+      if (from === 'earliest' && (!bus.can.replays || topic.fleeting))
         throw new RegentError('INVALID', `${broker} (${bus.kind}) does not keep what was published${topic.fleeting ? ' so' : ''}`, {
           hint: 'leave --from out: what is published from now on comes',
         })
