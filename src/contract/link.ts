@@ -69,6 +69,9 @@ export const outRow = z.object({
 export type OutRow = z.output<typeof outRow>
 export type OutBody = OutRow['body']
 
+/** What the ids of messages begin with that a runner took from its own channel: it has them, whatever Regent knows of them. */
+export const heardIds = (agentId: string): string => `heard:${agentId}:`
+
 /** Runner to Regent. */
 export const fromRunner = z.discriminatedUnion('type', [
   z.object({

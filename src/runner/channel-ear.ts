@@ -1,5 +1,6 @@
 import type { ChannelTopic } from '../contract/channels.ts'
 import { hear, listenerEvent } from '../contract/envelopes.ts'
+import { heardIds } from '../contract/link.ts'
 import { reasonOf } from '../kernel/errors.ts'
 import type { Bus, Incoming, SubscribeOptions, Subscription, Topic } from '../ports/bus.ts'
 import type { ChannelOptions } from './channel.ts'
@@ -139,7 +140,7 @@ export class Ear {
 
   #keep(topic: ChannelTopic, { id: own }: Incoming, content: string, metadata: Readonly<Record<string, unknown>>): Promise<void> {
     const { agentId, inbox } = this.#options
-    const id = `${channelIds(agentId)}${topic.name}:${own}`
+    const id = `${heardIds(agentId)}${topic.name}:${own}`
     const message = { id, conversation: 'main', sender: 'channel', content, metadata }
     const { id: message_id, ...rest } = message
     const heard = { kind: 'heard' as const, message_id, ...rest, metadata: { ...metadata }, via: topic.name }
@@ -161,6 +162,3 @@ export class Ear {
     return true
   }
 }
-
-/** What the ids of messages from an agent's channel begin with; the bus' own id stands at the end. */
-export const channelIds = (agentId: string): string => `channel:${agentId}:`

@@ -65,7 +65,7 @@ describe('the channel of an agent at a broker', () => {
     await broker.bus.publish({ name: 'in_c' }, prompt('last'))
     await until(() => said(heard.get('in_agent_c'), 'assistant').length === 2, 'the answers')
     expect(said(heard.get('in_agent_c'), 'assistant').map((one) => one.content)).toEqual(['re once', 're last'])
-    expect(runner.journal.state.knows('channel:agent-1:in_c:same')).toBe(true)
+    expect(runner.journal.state.knows('heard:agent-1:in_c:same')).toBe(true)
   })
 
   it('tells Regent what it heard, before anything that it did about it', async () => {
@@ -75,7 +75,7 @@ describe('the channel of an agent at a broker', () => {
     await listening(broker, 'in_c')
     await broker.bus.publish({ name: 'in_c' }, { id: 'm', body: JSON.stringify({ type: 'user', content: 'hi', metadata: { name: 'x' } }) })
     await until(() => regent.taken.of('done').length === 1, 'the work to end')
-    const id = 'channel:agent-1:in_c:m'
+    const id = 'heard:agent-1:in_c:m'
     expect(regent.taken.of('heard')).toEqual([
       { kind: 'heard', message_id: id, conversation: 'main', sender: 'channel', content: 'hi', metadata: { name: 'x' }, via: 'in_c' },
     ])

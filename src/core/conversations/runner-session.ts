@@ -1,5 +1,5 @@
 import type { Condition } from '../../contract/agents.ts'
-import { type FromRunner, LINK_VERSION, type SentMessage } from '../../contract/link.ts'
+import { type FromRunner, heardIds, LINK_VERSION, type SentMessage } from '../../contract/link.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow } from '../../ports/store.ts'
@@ -189,7 +189,13 @@ export class RunnerSession implements LinkSession {
     if (room <= 0 || chars >= WINDOW_CHARS) return
     const waiting = await this.#options.store.read.messages.waiting(this.#peer.agentId, this.#sent, room)
     const messages: SentMessage[] = []
+    let left = waiting.length
     for (const message of waiting) {
+      if (message.state === 'delivered' && message.id.startsWith(heardIds(this.#peer.agentId))) {
+        this.#sent = message.number
+        left--
+        continue
+      }
       const content = typeof message.content === 'string' ? message.content : JSON.stringify(message.content)
       const size = content.length + JSON.stringify(message.metadata).length
       if (this.#open.size > 0 && chars + size > WINDOW_CHARS) break
@@ -198,10 +204,11 @@ export class RunnerSession implements LinkSession {
       this.#open.set(message.id, size)
       const { id, number, conversation, sender, metadata } = message
       messages.push({ id, number, conversation, sender, content, metadata: { ...metadata } })
+      left--
     }
     if (!this.#lists) for (const message of messages) this.#peer.send({ type: 'message', ...message })
     else if (messages.length > 0) this.#peer.send({ type: 'messages', messages })
-    if (messages.length === room) this.#more = true
+    if (left === 0 && waiting.length === room) this.#more = true
   }
 
   async #took(agent: AgentRow, done: Done): Promise<void> {

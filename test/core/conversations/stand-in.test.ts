@@ -1,0 +1,109 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { listenerEvent } from '../../../src/contract/envelopes.ts'
+import { StandIn } from '../../../src/core/conversations/stand-in.ts'
+import { Journal } from '../../../src/core/events/journal.ts'
+import { systemClock } from '../../../src/kernel/clock.ts'
+import { silentLogger } from '../../../src/kernel/logger.ts'
+import type { Brokers } from '../../../src/ports/brokers.ts'
+import { CoreWorld } from '../../helpers/core-world.ts'
+import { SharedBroker } from '../../helpers/shared-bus.ts'
+import { until } from '../../helpers/until.ts'
+
+const topic = { name: 'agent:c', fleeting: true }
+const settings = { kind: 'redis', addresses: ['h:1'] } as const
+
+async function standing() {
+  const world = await CoreWorld.open()
+  const agent = await world.team()
+  const broker = new SharedBroker()
+  const { store } = world
+  const delivered: string[] = []
+  let released = 0
+  const at = async () => broker.client()
+  const brokers: Brokers = { configured: [], ofKind: () => undefined, at, release: async () => void released++ }
+  const open = async () => {
+    const journal = new Journal(store, silentLogger)
+    await journal.open()
+    const links = { deliver: (id: string) => void delivered.push(id) }
+    const standIn = new StandIn({ store, journal, brokers, clock: systemClock, logger: silentLogger, links })
+    onTestFinished(() => standIn.close())
+    standIn.begin()
+    standIn.stand(agent, [topic, { name: 'agent:c:stream' }], settings)
+    await until(async () => (await broker.bus.topics()).some(({ name }) => name === topic.name), 'Regent to listen')
+    return standIn
+  }
+  const say = (body: string) => broker.bus.publish(topic, { id: `${Math.random()}`, body })
+  const mark = (what: 'here' | 'gone', run: string) => say(JSON.stringify(listenerEvent(what, 'news', run, 0)))
+  const kept = async () =>
+    (await world.call<{ messages: { content: string }[] }>('messages.list', { agent })).messages.map(({ content }) => content)
+  return { world, agent, broker, open, say, mark, kept, delivered, released: () => released }
+}
+
+describe('Regent in the stead of an agent', () => {
+  it('takes what comes while the agent is stopped, on topics that keep nothing alone, and ignores what is no prompt', async () => {
+    const { agent, broker, open, say, kept, delivered } = await standing()
+    await open()
+    await say('{"type":"user","content":"one"}')
+    await say('{"type":"info","message":"no prompt"}')
+    await say('two')
+    await broker.bus.publish({ name: 'agent:c:stream' }, { id: 's', body: 'the stream keeps it' })
+    expect(await kept()).toEqual(['one', 'two'])
+    expect(delivered).toEqual([agent, agent])
+  })
+
+  it('leaves from the very message on at which the run says that it listens, and takes over where it says that it does not', async () => {
+    const { world, agent, open, say, mark, kept } = await standing()
+    await open()
+    await world.running(agent)
+    const run = world.runtime.last.handle.runId
+    await say('before')
+    await mark('here', 'a forged run')
+    await say('still before')
+    await mark('here', run)
+    await say('for the agent')
+    await mark('gone', 'another run')
+    await say('for the agent')
+    await mark('gone', run)
+    await say('after')
+    expect(await kept()).toEqual(['before', 'still before', 'after'])
+  })
+
+  it('takes over when the run ends without a word', async () => {
+    const { world, agent, open, say, mark, kept } = await standing()
+    await open()
+    await world.running(agent)
+    await mark('here', world.runtime.last.handle.runId)
+    await world.call('agents.stop', { agent, wait: true })
+    await until(async () => {
+      await say('anybody')
+      return (await kept()).length > 0
+    }, 'Regent to take over')
+    await mark('here', world.runtime.last.handle.runId)
+    await say('after the run')
+    expect(await kept()).toContain('after the run')
+  })
+
+  it('leaves it to a run that lives when Regent begins', async () => {
+    const { world, agent, open, say, kept } = await standing()
+    await world.running(agent)
+    await open()
+    await say('for the agent')
+    expect(await kept()).toEqual([])
+    await world.call('agents.stop', { agent, wait: true })
+    await until(async () => {
+      await say('anybody')
+      return (await kept()).length > 0
+    }, 'Regent to take over')
+  })
+
+  it('lets go of the broker when the channel is another one or gone', async () => {
+    const { agent, open, released } = await standing()
+    const standIn = await open()
+    standIn.stand(agent, [topic, { name: 'agent:c:stream' }], settings)
+    expect(released()).toBe(0)
+    standIn.stand(agent, [{ name: 'agent:d', fleeting: true }], settings)
+    await until(() => released() === 1, 'the first to be let go')
+    standIn.leave(agent)
+    await until(() => released() === 2, 'the second to be let go')
+  })
+})
