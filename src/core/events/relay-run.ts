@@ -35,7 +35,7 @@ const CURSOR_MS = 250
 /** Events that are being sent at once. */
 const MOST_OPEN = 100
 
-export const relayCursor = (name: string): string => `relay:${name}`
+const relayCursor = (name: string): string => `relay:${name}`
 const droppedCursor = (name: string): string => `dropped:${name}`
 
 /** One relay at work. Messages of one topic and key go out one after the other, each confirmed before the next; others side by side. */
