@@ -171,6 +171,32 @@ describe.skipIf(!needs('redis').available)('a channel', () => {
     expect((await regent.json<Message>('send', 'lonely', 'still there?', '--wait')).content).toContain('still there?')
   })
 
+  it('[F33] says what its broker missed when it is back, and takes what waited there in streams', async () => {
+    const redis = await OwnRedis.start('--appendonly', 'yes', '--appendfsync', 'always')
+    const regent = await Regent.start()
+    await running(
+      regent,
+      'news',
+      { backend: 'redis', channel_name: 'news', redis: { host: '127.0.0.1', port: redis.port } },
+      { subagents: [] },
+    )
+    const first = await stranger(redis.settings)
+    await first.listen({ name: 'agent:agent_news:stream' })
+    await until(async () => (await redisCli(redis.port, 'EXISTS', 'agent:news:stream')) === '1', 'the agent to listen', 20_000)
+    await first.send({ name: 'agent:news:stream' }, 'before')
+    await until(() => first.said('assistant').length === 1, 'the first answer', 20_000)
+    await redis.kill()
+    const away = async () => (await conditions(regent, 'news')).some(({ type }) => type === 'broker')
+    await until(away, 'the condition', 20_000)
+    expect((await regent.json<Message>('send', 'news', 'through Regent', '--wait')).content).toContain('through Regent')
+    await redis.start()
+    await until(async () => !(await away()), 'the condition to go', 40_000)
+    await until(() => first.said('assistant').length >= 2, 'what was missed', 40_000)
+    await first.send({ name: 'agent:news:stream' }, 'after')
+    await until(() => first.said('assistant').some(({ content }) => content.includes('after')), 'the next answer', 40_000)
+    expect([...new Set(first.said('assistant').map(({ id }) => id))]).toHaveLength(3)
+  }, 120_000)
+
   it('keeps the agent and its users talking while Regent is down, and Regent learns of it', async () => {
     const redis = await OwnRedis.start()
     const regent = await Regent.start()
