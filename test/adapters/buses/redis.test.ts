@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { parseBrokerUrl } from '../../../src/contract/brokers.ts'
 import { busConformance } from '../../conformance/bus.ts'
 import { bodies, freshTopic, listen, message } from '../../conformance/bus-talk.ts'
 import { describeWith } from '../../helpers/services.ts'
+import { TcpProxy } from '../../helpers/tcp-proxy.ts'
 import { until } from '../../helpers/until.ts'
 import { openRedis, redisCli, subscribeCli } from './redis-world.ts'
 
 describeWith('redis', 'Redis', ({ url }) => {
-  const settings = parseBrokerUrl(url)
+  // A database of the suite's own, emptied at the end. Channels are common to all.
+  const settings = { ...parseBrokerUrl(url), database: '9' }
   const port = Number(new URL(url).port)
   const open = () => openRedis(settings)
-  const cli = (...args: string[]) => redisCli(port, ...args)
+  const cli = (...args: string[]) => redisCli(port, '-n', '9', ...args)
+  afterAll(() => cli('FLUSHDB'))
 
   busConformance('Redis', open, { settings, openAt: (address) => openRedis({ ...settings, addresses: [address] }) })
 
@@ -143,6 +146,31 @@ describeWith('redis', 'Redis', ({ url }) => {
       gate.resolve()
       await until(async () => (await bus.lag())[0]?.waiting === 0, 'that nothing waits')
     })
+  })
+
+  it('an exclusive subscriber that hangs is followed by the next, which has what it held', { timeout: 60_000 }, async () => {
+    const proxy = await TcpProxy.open(settings.addresses[0] ?? '')
+    const [first, second] = [await openRedis({ ...settings, addresses: [proxy.address] }), await open()]
+    const topic = freshTopic()
+    const options = { group: 'g', exclusive: true } as const
+    const gate = Promise.withResolvers<void>()
+    const holding = await listen(first, topic, options, () => gate.promise)
+    await second.publish(topic, message('1'))
+    await until(() => holding.got.length === 1, 'the first message, at the first')
+    const standing = await listen(second, topic, options)
+    await second.publish(topic, message('2'))
+    proxy.freeze()
+    await until(() => standing.got.length === 2, 'both, at the second', 15_000)
+    expect(standing.got.map(({ body, attempt }) => [body, attempt])).toEqual([
+      ['1', 2],
+      ['2', 1],
+    ])
+    proxy.heal()
+    gate.resolve()
+    await until(() => first.check().then(() => true), 'the first is back', 30_000)
+    for (const body of ['3', '4', '5']) await second.publish(topic, message(body))
+    await until(() => standing.got.length === 5, 'the others, at the second')
+    expect(bodies(holding.got)).toEqual(['1'])
   })
 
   describe('channels', () => {

@@ -1,4 +1,3 @@
-import { RegentError } from '../../../kernel/errors.ts'
 import { isObject, tryParse } from '../../../kernel/json.ts'
 import type { DeadLetter, Incoming } from '../../../ports/bus.ts'
 import type { Connection } from './connection.ts'
@@ -6,7 +5,7 @@ import { fieldsOf, keyOf } from './messages.ts'
 import { listOf } from './replies.ts'
 
 /** The stream of dead letters; it keeps about so many, the newest. */
-export const DEAD = 'regent:dead'
+const DEAD = 'regent:dead'
 const MOST_DEAD = 10_000
 const PAGE = 200
 
@@ -28,11 +27,11 @@ export class Graveyard {
   async newest(key: string | undefined, limit: number): Promise<DeadLetter[]> {
     const found: DeadLetter[] = []
     for (let end = '+'; found.length < limit; ) {
-      const page = listOf(await this.#main.send(DEAD, ['XREVRANGE', DEAD, end, '-', 'COUNT', String(PAGE)])).map(letterOf)
-      for (const one of page) if (one && (key === undefined || one.key === key) && found.length < limit) found.push(one.letter)
-      const last = page.at(-1)
-      if (!last || page.length < PAGE) break
-      end = `(${last.letter.id}`
+      const page = listOf(await this.#main.send(DEAD, ['XREVRANGE', DEAD, end, '-', 'COUNT', String(PAGE)]))
+      for (const one of page.map(letterOf))
+        if (one && (key === undefined || one.key === key) && found.length < limit) found.push(one.letter)
+      if (page.length < PAGE) break
+      end = `(${listOf(page.at(-1))[0]}`
     }
     return found.reverse()
   }
@@ -74,7 +73,8 @@ function letterOf(raw: unknown): Buried | undefined {
   for (let at = 0; at + 1 < flat.length; at += 2) fields.set(flat[at] ?? '', flat[at + 1] ?? '')
   const key = fields.get('topic') ?? ''
   const message = tryParse(fields.get('message') ?? '')
-  if (!isObject(message)) throw new RegentError('INTERNAL', `entry ${id} of ${DEAD} is no dead letter`, { hint: `XDEL ${DEAD} ${id}` })
+  // A stranger's entry.
+  if (!isObject(message) || !isObject(message.topic) || typeof message.body !== 'string') return undefined
   const group = fields.get('group')
   const letter = {
     id,

@@ -1,4 +1,3 @@
-import { reasonOf } from '../../../kernel/errors.ts'
 import type { Lag, Subscription } from '../../../ports/bus.ts'
 import { Acks } from './acks.ts'
 import type { Connection } from './connection.ts'
@@ -11,7 +10,7 @@ import { Pace } from './pace.ts'
 import { Refusal } from './refusal.ts'
 import { compareIds, groupsOf, listOf } from './replies.ts'
 import { trim } from './trimming.ts'
-import { Bell, buryAtLast } from './waiting.ts'
+import { Bell, buryAtLast, Complaints } from './waiting.ts'
 
 const TROUBLE_PAUSE_MS = 250
 const TICK_MS = 1000
@@ -40,6 +39,7 @@ export class GroupSubscription implements Subscription {
   readonly #pace: Pace
   readonly #room = new Bell()
   readonly #closing = new AbortController()
+  readonly #complaints: Complaints
   #settledAt = 0
   #ticks = 0
   #ticking: Promise<void> = Promise.resolve()
@@ -54,6 +54,7 @@ export class GroupSubscription implements Subscription {
     this.#reader = context.openReader()
     this.#members = new Members(clock, main, key, group, concurrency)
     this.#holder = subscriber.exclusive ? new Holder(clock, main, key, group, this.#members.consumer) : undefined
+    this.#complaints = new Complaints(context.logger, { topic: subscriber.topic.name, group })
     this.#acks = new Acks(clock, main, key, group)
     this.#pace = new Pace(clock, concurrency)
     this.#lanes = new Lanes({
@@ -98,7 +99,7 @@ export class GroupSubscription implements Subscription {
     try {
       if (await this.#acks.flush()) await this.#leave(left)
     } catch (error) {
-      this.#c.logger.debug({ topic: this.#s.topic.name, reason: reasonOf(error) }, 'what was not done could not be handed over')
+      this.#complaints.tell(error, 'what was not done could not be handed over')
     }
   }
 
@@ -142,10 +143,9 @@ export class GroupSubscription implements Subscription {
   }
 
   async #inTrouble(error: unknown): Promise<void> {
-    const { topic, group } = this.#s
     // The stream is gone, or Redis lost it: all that it has now is new.
     const gone = error instanceof Refusal && error.prefix === 'NOGROUP'
-    this.#c.logger.debug({ topic: topic.name, group, reason: reasonOf(error) }, 'a stream could not be read')
+    this.#complaints.tell(error, 'a stream could not be read')
     try {
       if (gone) await this.#createGroup('0')
     } catch {
@@ -220,7 +220,7 @@ export class GroupSubscription implements Subscription {
     if (this.#closing.signal.aborted) return
     this.#c.clock.after(TICK_MS, () => {
       this.#ticking = this.#watch()
-        .catch((error: unknown) => this.#c.logger.debug({ topic: this.#s.topic.name, reason: reasonOf(error) }, 'no look after a group'))
+        .catch((error: unknown) => this.#complaints.tell(error, 'a group could not be looked after'))
         .finally(() => this.#tick())
     })
   }

@@ -1,4 +1,3 @@
-import { reasonOf } from '../../../kernel/errors.ts'
 import type { Lag, Subscription } from '../../../ports/bus.ts'
 import type { Connection } from './connection.ts'
 import { BLOCK_MS, type Context, type Subscriber } from './context.ts'
@@ -7,7 +6,7 @@ import { type Entry, entryOf } from './messages.ts'
 import { Pace } from './pace.ts'
 import { Refusal } from './refusal.ts'
 import { listOf, recordOf } from './replies.ts'
-import { Bell, buryAtLast } from './waiting.ts'
+import { Bell, buryAtLast, Complaints } from './waiting.ts'
 
 const TROUBLE_PAUSE_MS = 250
 
@@ -20,6 +19,7 @@ export class SoloSubscription implements Subscription {
   readonly #pace: Pace
   readonly #room = new Bell()
   readonly #closing = new AbortController()
+  readonly #complaints: Complaints
   readonly #from: 'latest' | 'earliest'
   #place = '0-0'
   #closed: Promise<void> | undefined
@@ -30,6 +30,7 @@ export class SoloSubscription implements Subscription {
     this.#from = subscriber.from
     this.#s = subscriber
     this.#reader = context.openReader()
+    this.#complaints = new Complaints(context.logger, { topic: subscriber.topic.name })
     this.#pace = new Pace(context.clock, subscriber.concurrency)
     this.#lanes = new Lanes({
       ...subscriber,
@@ -89,7 +90,7 @@ export class SoloSubscription implements Subscription {
         await this.#read(count)
       } catch (error) {
         if (this.#closing.signal.aborted) return
-        this.#c.logger.debug({ topic: this.#s.topic.name, reason: reasonOf(error) }, 'a stream could not be read')
+        this.#complaints.tell(error, 'a stream could not be read')
         await this.#c.clock.sleep(TROUBLE_PAUSE_MS, this.#closing.signal).catch(() => {})
       }
     }

@@ -1,6 +1,8 @@
 import { reasonOf } from '../../../kernel/errors.ts'
+import type { Logger } from '../../../kernel/logger.ts'
 import type { Context, Subscriber } from './context.ts'
 import type { Job } from './lanes.ts'
+import { Refusal } from './refusal.ts'
 
 const PAUSE_MS = 500
 
@@ -15,6 +17,26 @@ export class Bell {
   async wait(): Promise<void> {
     await this.#next.promise
     this.#next = Promise.withResolvers()
+  }
+}
+
+/** Tells of what goes wrong again and again: what Redis refuses as a warning, once until it changes. */
+export class Complaints {
+  readonly #logger: Logger
+  readonly #fields: object
+  #last: string | undefined
+
+  constructor(logger: Logger, fields: object) {
+    this.#logger = logger
+    this.#fields = fields
+  }
+
+  tell(error: unknown, what: string): void {
+    const reason = reasonOf(error)
+    if (error instanceof Refusal && error.prefix !== 'NOGROUP' && reason !== this.#last) {
+      this.#last = reason
+      this.#logger.warn({ ...this.#fields, reason }, what)
+    } else this.#logger.debug({ ...this.#fields, reason }, what)
   }
 }
 
