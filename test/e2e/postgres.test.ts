@@ -22,7 +22,7 @@ const eventsOf = async (regent: Regent): Promise<{ number: number; type: string 
 const onFile = () => Regent.start({ REGENT_DATABASE_URL: 'sqlite:regent.db' })
 
 describeWith('postgres', 'a home on PostgreSQL', () => {
-  it('[S2-32] is carried over from SQLite with everything, while its agents go on, and lives on after kill -9', async () => {
+  it('[S2-32] [I4-PG-04] is carried over from SQLite with everything, while its agents go on, and lives on after kill -9', async () => {
     const before = await onFile()
     const url = new URL(freshPostgres())
     url.password = 'not-to-be-seen'
@@ -76,7 +76,7 @@ describeWith('postgres', 'a home on PostgreSQL', () => {
     await after.run('rm', '-y', 'all')
   }, 90_000)
 
-  it('[S2-32] is carried back to SQLite', async () => {
+  it('[part of I4-PG-04] is carried back to SQLite', async () => {
     const url = freshPostgres()
     const regent = await Regent.start({ REGENT_DATABASE_URL: url })
     const steady = await running(regent, 'steady', 'exec sleep 1000')

@@ -10,7 +10,7 @@ import { dropSchema } from './postgres.ts'
 import { needs } from './services.ts'
 
 /** REGENT_TEST_STORE: what Regent stores in where a test does not care; every home gets a schema of its own in PostgreSQL. */
-export const testStore = process.env.REGENT_TEST_STORE === 'postgres' ? 'postgres' : 'sqlite'
+const testStore = process.env.REGENT_TEST_STORE === 'postgres' ? 'postgres' : 'sqlite'
 
 /** For suites and tests of SQLite's file itself: its damage, its disk, its copies. */
 export const onSqlite =
@@ -19,7 +19,7 @@ export const onSqlite =
 const dropped = new Set<string>()
 
 /** Where the rows of a file or home go in PostgreSQL: always to the same schema, which goes when the test ends. */
-export function postgresFor(path: string): string {
+function postgresFor(path: string): string {
   const { url, available, reason } = needs('postgres')
   if (!available) throw new Error(`REGENT_TEST_STORE is postgres, and PostgreSQL cannot be used: ${reason}`)
   const schema = `test_${createHash('sha256').update(path).digest('hex').slice(0, 24)}`

@@ -221,7 +221,7 @@ describeWith('postgres', 'a PostgreSQL that is in trouble', () => {
   })
 
   describe('several Regents on one database', () => {
-    it('keep the order of numbers, and hear of each other', async () => {
+    it('[I4-PG-03] keep the order of numbers, and hear of each other', async () => {
       const url = freshPostgres()
       const [one, two] = [await open(url, { node: 'one' }), await open(url, { node: 'two' })]
       const seen: number[] = []

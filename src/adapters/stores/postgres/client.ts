@@ -4,7 +4,7 @@ import pg from 'pg'
 import type { PostgresAddress } from './address.ts'
 
 /** How long a connection may take to come about, in ms. */
-export const CONNECT_MS = 5000
+const CONNECT_MS = 5000
 /** How long the server works on one statement, and how long its answer is waited for: it may be frozen, or the way to it cut. */
 const STATEMENT_MS = 8000
 const ANSWER_MS = 10_000
