@@ -6,7 +6,7 @@ import { parseBrokerUrl } from '../../src/contract/brokers.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
 import type { Bus } from '../../src/ports/bus.ts'
-import { Customer, direct, tess } from '../helpers/agent-bus.ts'
+import { Customer, direct, events, tess } from '../helpers/agent-bus.ts'
 import { Regent } from '../helpers/regent.ts'
 import { describeWith } from '../helpers/services.ts'
 import { TcpProxy } from '../helpers/tcp-proxy.ts'
@@ -37,6 +37,7 @@ interface View {
   owner: string
   name: string
   state: string
+  pid: number
 }
 interface Told {
   type: string
@@ -56,7 +57,7 @@ async function customerOf(vhost: Vhost, bus?: Bus): Promise<Customer> {
 }
 
 describeWith('rabbitmq', 'agents by messages, on RabbitMQ', (urls) => {
-  it('[S1-18] [S1-19] [S1-20] [S1-21] [S1-22] [S1-23] [S1-42] the six commands, and what the broker shows of the contract', async () => {
+  it('[I4-CMD-01] [S1-18] [S1-19] [S1-20] [S1-21] [S1-22] [S1-23] [S1-42] the six commands, and what the broker shows of the contract', async () => {
     const vhost = await freshVhost(urls)
     const regent = await Regent.start({ RABBITMQ_URL: vhost.url, ...quick })
     const customer = await customerOf(vhost)
@@ -95,6 +96,39 @@ describeWith('rabbitmq', 'agents by messages, on RabbitMQ', (urls) => {
       'autogen.direct direct true',
       'autogen.events topic true',
     ])
+  }, 60_000)
+
+  it("[I4-CMD-02] [I4-CMD-03] [I4-CMD-04] [F34] another program's events make and replace an agent; its life is told, and strangers are refused", async () => {
+    const vhost = await freshVhost(urls)
+    const regent = await Regent.start({ RABBITMQ_URL: vhost.url, ...quick })
+    const customer = await customerOf(vhost)
+    const id = randomUUID()
+    const event = (type: string, data: object) => ({
+      event_id: randomUUID(),
+      event_type: type,
+      source: 'api-gateway',
+      timestamp: new Date().toISOString(),
+      data,
+      metadata: {},
+      correlation_id: null,
+      customer_id: 'c1',
+    })
+    await customer.sends(event('agent.created', tess(id)), {}, events('agent.created'))
+    const started = await customer.hears('agent.started', id)
+    await customer.hears('agent.health', id, ({ data }) => data.status === 'running')
+    expect(await customer.hears('agent.heartbeat', id)).toMatchObject({ source: `agent-${id}` })
+    await customer.sends(event('agent.updated', tess(id, { config: { testnet: false } })), {}, events('agent.updated'))
+    await customer.hears('agent.updated', id)
+    await customer.hears('agent.started', id, ({ event_id }) => event_id !== started.event_id)
+    const forged = await customer.asks('agent.stop', { agent_id: id, customer_id: 'mallory' })
+    expect(forged).toMatchObject({ success: false, code: 'FORBIDDEN' })
+    const told = await regent.run('events', '--type', 'command.refused')
+    expect(told.stdout).toContain('mallory')
+    const [agent] = await regent.json<View[]>('ps')
+    expect(agent).toMatchObject({ name: 'Tess', owner: 'c1', state: 'RUNNING' })
+    process.kill(agent?.pid as number, 'SIGKILL')
+    expect(await customer.hears('agent.error', id)).toMatchObject({ customer_id: 'c1', data: { retrying: true } })
+    expect(await regent.json<View[]>('ps')).toHaveLength(1)
   }, 60_000)
 
   it('[S1-44] does a task with the offline model and sends its result as an event', async () => {

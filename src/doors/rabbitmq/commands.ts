@@ -110,6 +110,10 @@ async function checkSequence({ asked, core }: Work, row: AgentRow): Promise<void
 
 async function deploy(work: Work, config: AgentConfig, row: AgentRow | undefined, replaces: boolean): Promise<Outcome> {
   const owner = config.customer_id
+  if (work.asked.customerId !== owner)
+    throw new RegentError('FORBIDDEN', `customer_id: the event is of ${work.asked.customerId}, its agent of ${owner}`, {
+      hint: 'let both be the same',
+    })
   if (!row) return create(work, config)
   if (row.deleting) {
     await call(work, owner, 'agents.delete', { agent: row.id, wait: true }, ':gone').catch((error: unknown) => {

@@ -109,7 +109,6 @@ interface Around {
 function asked(message: Incoming, type: string, payload: Record<string, unknown>, around: Around): Asked {
   const correlationId = around.correlation_id ?? message.correlationId ?? null
   const agentId = typeof payload.agent_id === 'string' ? payload.agent_id : undefined
-  const mine = correlationId === null ? ['id', ownId(message, around)] : ['correlation', correlationId, around.timestamp ?? null]
   const customer = around.customer_id ?? payload.customer_id
   return {
     type,
@@ -117,12 +116,17 @@ function asked(message: Incoming, type: string, payload: Record<string, unknown>
     customerId: typeof customer === 'string' ? customer : undefined,
     correlationId,
     payload,
-    key: keyOf([...mine, type, agentId ?? null]),
+    key: keyOf([...ownId(message, correlationId, around), type, agentId ?? null]),
     input: [type, payload as unknown as Json],
   }
 }
 
 const keyOf = (parts: readonly (string | null)[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
-/** Two messages without id and time may be alike and both meant: the second stop after a start is no repetition of the first. */
-const ownId = ({ id }: Incoming, { timestamp }: Around): string => (id.startsWith(UNNAMED) && !timestamp ? randomUUID() : id)
+/** What makes it the same command when it comes again: the sender's message id, or his correlation id with the time that he gave. */
+function ownId({ id }: Incoming, correlationId: string | null, { timestamp = null }: Around): (string | null)[] {
+  if (!id.startsWith(UNNAMED)) return ['id', id]
+  if (correlationId !== null) return ['correlation', correlationId, timestamp]
+  // Without a time two may be alike and both meant: the second stop after a start is no repetition of the first.
+  return ['id', timestamp === null ? randomUUID() : id]
+}

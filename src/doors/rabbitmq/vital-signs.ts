@@ -35,6 +35,7 @@ export class VitalSigns {
   readonly #o: VitalSignsOptions
   readonly #stop = new AbortController()
   readonly #waiting = new Map<string, { readonly topic: Topic; readonly message: Outgoing }>()
+  readonly #changed = new Set<string>()
   #dropped = 0
   #sending = false
   #cancel = () => {}
@@ -63,10 +64,13 @@ export class VitalSigns {
 
   /** An agent has changed. */
   changed({ id }: Member): void {
+    if (this.#changed.has(id)) return
+    this.#changed.add(id)
     void this.#tellOne(id).catch((error: unknown) => this.#failed(error))
   }
 
   async tellAll(): Promise<void> {
+    if (this.#o.roster.all.length === 0) return
     let cursor: string | undefined
     do {
       const page = (await this.#call('agents.list', { limit: 500, ...(cursor !== undefined && { cursor }) })) as Output<'agents.list'>
@@ -94,6 +98,9 @@ export class VitalSigns {
   }
 
   async #tellOne(id: string): Promise<void> {
+    // Those that change together are asked once.
+    await this.#o.clock.sleep(0, this.#stop.signal)
+    this.#changed.delete(id)
     if (this.#o.roster.has(id)) await this.#tell((await this.#call('agents.get', { agent: id })) as AgentView)
   }
 

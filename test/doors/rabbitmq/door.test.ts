@@ -95,7 +95,7 @@ describe('commands', () => {
     expect(JSON.stringify(customer.heard)).not.toContain('very-secret-value')
   })
 
-  it('[S1-43] pause, an admin stop that tells who and why, and team.orchestrate that is not there yet', async () => {
+  it('[I4-CMD-02] [S1-43] pause, an admin stop that tells who and why, and team.orchestrate that is not there yet', async () => {
     const { customer } = await opened()
     const id = randomUUID()
     await customer.asks('agent.create', tess(id))
@@ -113,6 +113,37 @@ describe('commands', () => {
     const team = await customer.asks('team.orchestrate', { team_id: 't1' })
     expect(team).toMatchObject({ success: false, code: 'NOT_YET' })
     expect(team.error).toContain('not there yet')
+  })
+
+  it('[S1-44] answers and tells as agent.error why an agent could not be made', async () => {
+    const { customer } = await opened()
+    for (let made = 0; made < 3; made++) await customer.asks('agent.create', tess(randomUUID()))
+    const id = randomUUID()
+    const answer = await customer.asks('agent.create', tess(id))
+    expect(answer).toMatchObject({ success: false, code: 'TOO_MANY' })
+    expect(await customer.hears('agent.error', id)).toMatchObject({
+      correlation_id: answer.correlation_id,
+      customer_id: 'c1',
+      data: { agent_id: id, error: expect.stringContaining('c1 has 3 agents') },
+    })
+  })
+
+  it('makes an agent anew under the id of one that is being deleted', async () => {
+    const { world, customer } = await opened()
+    const id = randomUUID()
+    for (let round = 0; round < 3; round++) {
+      expect(await customer.asks('agent.create', tess(id))).toMatchObject({ success: true })
+      expect(await customer.asks('agent.create', tess(id))).toMatchObject({ success: true })
+      expect(await customer.asks('agent.create', tess(id, { config: {} }))).toMatchObject({ code: 'ALREADY_EXISTS' })
+      expect(await customer.asks('agent.delete', { agent_id: id })).toMatchObject({ success: true })
+    }
+    expect(await customer.asks('agent.create', tess(id, { customer_id: 'c2' }))).toMatchObject({ success: expect.any(Boolean) })
+    await until(() => customer.of('agent.deleted', id).length === 3, 'three ends')
+    await until(async () => (await agentsOf(world)).length === 0, 'all are gone')
+    expect(await customer.asks('agent.create', tess(id, { customer_id: 'c2' }))).toMatchObject({ success: true })
+    expect(
+      customer.of('agent.created', id).every(({ event_id }, at, all) => all.findIndex((one) => one.event_id === event_id) === at),
+    ).toBe(true)
   })
 
   it('gives agents of one name names of their own', async () => {
@@ -196,7 +227,7 @@ describe('commands that come again, late or from strangers', () => {
     ])
   })
 
-  it("[F34] refuses a command for another customer's agent, and writes it down", async () => {
+  it("[I4-CMD-04] [F34] refuses a command for another customer's agent, and writes it down", async () => {
     const { world, customer } = await opened()
     const id = randomUUID()
     await customer.asks('agent.create', tess(id))
@@ -215,7 +246,10 @@ describe('commands that come again, late or from strangers', () => {
     await customer.sends(event, {}, events('agent.created'))
     const refused = async () =>
       (await world.call<{ events: { actor: string; owner: string; data: object }[] }>('events.list', { types: ['command.refused'] })).events
-    await until(async () => (await refused()).length === 6, 'six refusals')
+    const fresh = { ...event, event_id: 'e2', data: tess(randomUUID()) }
+    await customer.sends(fresh, {}, events('agent.created'))
+    await until(async () => (await refused()).length === 7, 'seven refusals')
+    expect(await agentsOf(world)).toHaveLength(1)
     expect((await refused())[0]).toMatchObject({
       actor: 'mallory',
       owner: 'c1',
@@ -244,7 +278,7 @@ describe('commands that come again, late or from strangers', () => {
 })
 
 describe('triggers', () => {
-  it('makes, replaces and starts the agent of another program, and ignores its own events', async () => {
+  it('[I4-CMD-02] makes, replaces and starts the agent of another program, and ignores its own events', async () => {
     const { world, customer } = await opened()
     const id = randomUUID()
     const event = (type: string, source: string, config: object) => ({
