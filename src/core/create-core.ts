@@ -177,7 +177,7 @@ const shownOver = (presence: Presence, observed: Observed): Pick<Presence, 'of'>
 type Parts = ReturnType<typeof partsOf>
 
 function partsOf(options: CoreOptions) {
-  const { store, bus, clock, logger, ids } = options
+  const { store, clock, logger, ids } = options
   const journal = new Journal(store, logger)
   const deltas = new Deltas()
   const presence = new Presence()
