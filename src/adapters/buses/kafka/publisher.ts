@@ -3,7 +3,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import { MOST_BODY, type Outgoing } from '../../../ports/bus.ts'
 import type { Cluster } from './cluster.ts'
 import { idsOf, isForGood, toRegentError, within } from './failures.ts'
-import { sizeOf, toRecord } from './records.ts'
+import { toRecord } from './records.ts'
 import type { Line, Wire } from './wire.ts'
 
 const MOST_ENVELOPE = 64 * 1024
@@ -51,33 +51,28 @@ export class Publisher {
     this.#line = options.wire.line(PATIENCE_MS)
   }
 
-  /** `group`: the only one that it is for; null for subscribers without one. */
-  async publish(topic: string, message: Outgoing, signal?: AbortSignal, group?: string | null): Promise<void> {
+  /** `group`: the only one that it is for; null for subscribers without one. Throws at once what cannot be sent. */
+  publish(topic: string, message: Outgoing, signal?: AbortSignal, group?: string | null): Promise<void> {
     const size = checkedSize(message)
     if (this.#closed) throw new RegentError('UNAVAILABLE', 'the bus is closed')
     if (this.#waiting + size > MOST_WAITING)
       throw new RegentError('UNAVAILABLE', `too much waits to be sent to Kafka: ${this.#waiting} bytes`, { retryAfter: 1 })
-    const entry = {
-      message,
-      group,
-      size,
-      deadline: performance.now() + PATIENCE_MS,
-      signal,
-      done: Promise.withResolvers<void>(),
-      partition: undefined,
-    }
-    const outbound = this.#topics.get(topic) ?? new Outbound(topic, this.#options, this.#line, () => this.#topics.delete(topic))
-    this.#topics.set(topic, outbound)
-    const abort = () => entry.done.reject(signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
+    const done = Promise.withResolvers<void>()
+    const outbound = this.#topics.get(topic) ?? this.#open(topic)
     this.#waiting += size
-    outbound.add(entry)
-    try {
-      await entry.done.promise
-    } finally {
-      this.#waiting -= size
-      signal?.removeEventListener('abort', abort)
-    }
+    outbound.add({ message, group, size, deadline: performance.now() + PATIENCE_MS, signal, done, partition: undefined })
+    return signal ? givenUpBy(signal, done) : done.promise
+  }
+
+  #open(topic: string): Outbound {
+    const outbound = new Outbound(topic, this.#options, this.#line, {
+      empty: () => this.#topics.delete(topic),
+      settled: (size) => {
+        this.#waiting -= size
+      },
+    })
+    this.#topics.set(topic, outbound)
+    return outbound
   }
 
   /** A letter or a tombstone (no value), as it is. */
@@ -105,22 +100,29 @@ export class Publisher {
   }
 }
 
+interface Told {
+  /** Nothing waits any more. */
+  readonly empty: () => void
+  /** A message of this size is done with. */
+  readonly settled: (size: number) => void
+}
+
 /** What goes out to one topic. */
 class Outbound {
   readonly #topic: string
   readonly #options: PublisherOptions
   readonly #line: Line
-  readonly #forget: () => void
+  readonly #told: Told
   #queue: Entry[] = []
   #running = false
   #closed = false
   #sticky = 0
 
-  constructor(topic: string, options: PublisherOptions, line: Line, forget: () => void) {
+  constructor(topic: string, options: PublisherOptions, line: Line, told: Told) {
     this.#topic = topic
     this.#options = options
     this.#line = line
-    this.#forget = forget
+    this.#told = told
   }
 
   add(entry: Entry): void {
@@ -146,7 +148,7 @@ class Outbound {
       else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (0.5 + Math.random())))
     }
     this.#running = false
-    this.#forget()
+    this.#told.empty()
   }
 
   /** The oldest, as many as one request holds, without those whose callers have given up. */
@@ -157,7 +159,10 @@ class Outbound {
     for (const entry of this.#queue) {
       if (round.length >= MOST_AT_ONCE || (round.length > 0 && bytes + entry.size > MOST_BATCH)) break
       taken += 1
-      if (entry.signal?.aborted) continue
+      if (entry.signal?.aborted) {
+        this.#told.settled(entry.size)
+        continue
+      }
       round.push(entry)
       bytes += entry.size
     }
@@ -191,7 +196,10 @@ class Outbound {
       return this.#failed(part, error)
     }
     this.#options.alive()
-    for (const entry of part) entry.done.resolve()
+    for (const { done, size } of part) {
+      done.resolve()
+      this.#told.settled(size)
+    }
     return []
   }
 
@@ -214,7 +222,10 @@ class Outbound {
   }
 
   #reject(entries: readonly Entry[], error: RegentError): void {
-    for (const { done } of entries) done.reject(error)
+    for (const { done, size } of entries) {
+      done.reject(error)
+      this.#told.settled(size)
+    }
   }
 
   /** By key as Kafka's own clients do; without a key one partition after the other, a hundred messages each. */
@@ -225,13 +236,25 @@ class Outbound {
   }
 }
 
+async function givenUpBy(signal: AbortSignal, { promise, reject }: PromiseWithResolvers<void>): Promise<void> {
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await promise
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
 const partitionOf = (wire: Wire, key: string, partitions: number): number =>
   partitions === 1 ? 0 : (wire.library.murmur2(Buffer.from(key)) & 0x7fffffff) % partitions
 
-function checkedSize(message: Outgoing): number {
-  const body = Buffer.byteLength(message.body)
+function checkedSize({ id, body: text, key, headers, contentType, replyTo, correlationId }: Outgoing): number {
+  const body = Buffer.byteLength(text)
   if (body > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${body}`)
-  const rest = sizeOf(toRecord('', 0, { ...message, body: '' }))
+  let rest = 100 + Buffer.byteLength(id)
+  for (const one of [key, contentType, replyTo, correlationId]) if (one !== undefined) rest += 20 + Buffer.byteLength(one)
+  if (headers) for (const [name, value] of Object.entries(headers)) rest += 4 + Buffer.byteLength(name) + Buffer.byteLength(value)
   if (rest > MOST_ENVELOPE)
     throw new RegentError('TOO_LARGE', `a message's headers hold at most ${MOST_ENVELOPE} bytes, these have ${rest}`)
   return body + rest

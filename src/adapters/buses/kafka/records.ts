@@ -6,8 +6,14 @@ export const DEAD_TOPIC = 'regent.dead'
 /** The header that names the only group that a message is for; empty for subscribers without one. */
 const FOR_GROUP = 'regent-group'
 const ID = 'regent-id'
-const ours = ['content-type', 'reply-to', 'correlation-id'] as const
-const reserved: ReadonlySet<string> = new Set([ID, FOR_GROUP, ...ours])
+const reserved: ReadonlySet<string> = new Set([ID, FOR_GROUP, 'content-type', 'reply-to', 'correlation-id'])
+const names = {
+  id: Buffer.from(ID),
+  group: Buffer.from(FOR_GROUP),
+  contentType: Buffer.from('content-type'),
+  replyTo: Buffer.from('reply-to'),
+  correlationId: Buffer.from('correlation-id'),
+}
 
 /**
  * Kafka takes letters, digits, `.`, `_` and `-`. Any other character is written as its code, `agent:x` as `agent-x3a-x`; throws INVALID
@@ -28,15 +34,15 @@ export const isInternal = (name: string): boolean => name.startsWith('__') || na
 /** `group`: the only one it is for. */
 export function toRecord(topic: string, partition: number, message: Outgoing, group?: string | null): MessageRecord {
   const headers = new Map<Buffer, Buffer>()
-  const put = (name: string, value: string | undefined) => {
-    if (value !== undefined) headers.set(Buffer.from(name), Buffer.from(value))
+  const put = (name: Buffer, value: string | undefined) => {
+    if (value !== undefined) headers.set(name, Buffer.from(value))
   }
-  for (const [name, value] of Object.entries(message.headers ?? {})) if (!reserved.has(name)) put(name, value)
-  put(ID, message.id)
-  put('content-type', message.contentType)
-  put('reply-to', message.replyTo)
-  put('correlation-id', message.correlationId)
-  if (group !== undefined) put(FOR_GROUP, group ?? '')
+  if (message.headers) for (const [name, value] of Object.entries(message.headers)) if (!reserved.has(name)) put(Buffer.from(name), value)
+  put(names.id, message.id)
+  put(names.contentType, message.contentType)
+  put(names.replyTo, message.replyTo)
+  put(names.correlationId, message.correlationId)
+  if (group !== undefined) put(names.group, group ?? '')
   return {
     topic,
     partition,
@@ -44,12 +50,6 @@ export function toRecord(topic: string, partition: number, message: Outgoing, gr
     headers,
     ...(message.key !== undefined && { key: Buffer.from(message.key) }),
   }
-}
-
-export const sizeOf = ({ value, key, headers }: MessageRecord): number => {
-  let size = value.length + (key?.length ?? 0) + 32
-  for (const [name, text] of headers ?? []) size += name.length + text.length + 4
-  return size
 }
 
 /** One record as it was read. */

@@ -85,7 +85,7 @@ export class Worker {
       return
     }
     try {
-      await this.#announce(track, item)
+      if (this.#unannounced(track, item)) await this.#announce(track, item)
       if (track.signal.aborted) return
       await handler({ ...item.message, attempt: item.attempt }, track.signal)
     } catch (error) {
@@ -98,19 +98,22 @@ export class Worker {
     this.#done(track, item)
   }
 
-  /** So that attempts are counted though they end the process. Costs nothing while much is handled: then it is told now and then. */
+  /** Costs nothing while much is handled: then it is told now and then. */
+  #unannounced(track: Track, { attempt }: Item): boolean {
+    const { mark, clock } = this.#options
+    return mark !== undefined && (track.careful > 0 || attempt > 1 || clock.elapsed() - track.lastMark >= MARK_EVERY_MS)
+  }
+
+  /** So that attempts are counted though they end the process. */
   async #announce(track: Track, item: Item): Promise<void> {
     const { mark, clock } = this.#options
-    if (!mark) return
-    const careful = track.careful > 0
-    if (!careful && item.attempt === 1 && clock.elapsed() - track.lastMark < MARK_EVERY_MS) return
     track.tried(item)
     track.lastMark = clock.elapsed()
-    const marked = mark(track).catch(() => {})
+    const marked = mark?.(track).catch(() => {})
     // It is on its way when this turn ends; only after a bad end is it worth to wait until it has arrived.
-    if (careful) await marked
+    if (track.careful > 0) await marked
     else await new Promise((resolve) => setImmediate(resolve))
-    if (careful) track.careful -= 1
+    if (track.careful > 0) track.careful -= 1
   }
 
   #retry(track: Track, item: Item): void {
