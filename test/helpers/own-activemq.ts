@@ -38,15 +38,7 @@ export class OwnActiveMq {
     const folder = this.#folder
     const places = { home: dirname(dirname(jar)), base: folder, conf: join(folder, 'conf'), data: join(folder, 'data') }
     const settings = Object.entries(places).map(([name, place]) => `-Dactivemq.${name}=${place}`)
-    const args = [
-      '-Xmx128m',
-      '-XX:+UseSerialGC',
-      ...settings,
-      '-jar',
-      activemqJar,
-      'start',
-      `xbean:file:${join(folder, 'conf/activemq.xml')}`,
-    ]
+    const args = ['-Xmx128m', '-XX:+UseSerialGC', ...settings, '-jar', jar, 'start', `xbean:file:${join(folder, 'conf/activemq.xml')}`]
     this.#process = spawn(java, args, { cwd: folder, stdio: 'ignore' })
     await until(() => this.#answers(), 'ActiveMQ', 60_000)
   }

@@ -23,7 +23,7 @@ const PREFIX = /^\/(?:queue|topic|exchange)\//
 const VIRTUAL = 'VirtualTopic.'
 
 /** Whether the name is a destination of the broker as it stands. */
-export const isDestination = (name: string): boolean => PREFIX.test(name)
+const isDestination = (name: string): boolean => PREFIX.test(name)
 
 /** Where messages of a topic are sent. Throws INVALID where the broker has no such thing. */
 export function targetOf(broker: BrokerName, topic: Topic): string {
