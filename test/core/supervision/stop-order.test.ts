@@ -18,6 +18,8 @@ async function play(world: Supervised, done: () => Promise<boolean>): Promise<nu
   const begun = world.clock.elapsed()
   await until(async () => {
     if (await done()) return true
+    // What was begun is stored, also by a store that takes its time; then comes what follows from it.
+    for (let turn = 0; turn < 10; turn++) await world.store.check()
     const next = world.clock.nextIn
     if (next !== undefined && next < 600_000) world.clock.advance(Math.min(next, 100))
     return false
