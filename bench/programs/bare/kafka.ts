@@ -7,6 +7,8 @@ export const openKafka: OpenBare = async (url, name) => {
   await admin.createTopics({ topics: [name], partitions: 1, replicas: 1 })
   const producer = new Producer({ clientId: 'bare', bootstrapBrokers, serializers: stringSerializers })
   const consumer = new Consumer({ clientId: 'bare', bootstrapBrokers, groupId: name, deserializers: stringDeserializers })
+  const waiting: { topic: string; value: string; headers: Record<string, string> }[] = []
+  const sending = Promise.resolve()
   return {
     async publish(body) {
       await producer.send({

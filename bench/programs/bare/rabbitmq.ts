@@ -2,7 +2,7 @@ import { Connection } from 'rabbitmq-client'
 import type { OpenBare } from './bare.ts'
 
 export const openRabbitmq: OpenBare = async (url, name) => {
-  const connection = new Connection(url)
+  const connection = new Connection({ url, noDelay: true })
   connection.on('error', (error) => process.stderr.write(`${String(error)}\n`))
   const publisher = connection.createPublisher({ confirm: true })
   const queues = await connection.acquire()

@@ -4,7 +4,7 @@ import type { OpenBare } from './bare.ts'
 
 /** Over TCP, in the way that the library's documents tell for sockets of one's own. */
 function overTcp(host: string, port: number): IStompSocket {
-  const socket = connect(port, host)
+  const socket = connect({ port, host, noDelay: true })
   const self: IStompSocket & { readyState: number } = {
     url: `tcp://${host}:${port}`,
     readyState: 0,

@@ -32,6 +32,8 @@ export interface GroupCommitOptions {
   readonly makeRoom?: () => boolean
   /** What a database on the other side of a network adds. */
   readonly remote?: RemoteDatabase
+  /** Makes what was committed until now durable, outside of this thread. Without it a commit is durable by itself. */
+  readonly sync?: () => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
   /** Works in one transaction. */
@@ -55,12 +57,14 @@ export interface RemoteDatabase {
   readonly wasCommitted: () => Promise<boolean | undefined>
 }
 
-type Settings = Required<Omit<GroupCommitOptions, 'remote'>> & Pick<GroupCommitOptions, 'remote'>
+type Settings = Required<Omit<GroupCommitOptions, 'remote' | 'sync'>> & Pick<GroupCommitOptions, 'remote' | 'sync'>
 
 const LOCK_PAUSE_MS = 25
 /** How long a work may wait for others to come along while the process is busy anyway, and the length of a turn that was idle. */
 const GATHER_MS = 2
 const IDLE_TURN_MS = 0.05
+/** While the disk works on the last commit, the next waits for so many works. */
+const WORTH_A_COMMIT = 32
 
 /**
  * Puts the works that arrive in one turn of the event loop, or in a few busy ones, into one transaction. When one of them fails, all
@@ -74,6 +78,8 @@ export class GroupCommit {
   #closed = false
   /** Works in the next transaction: fewer than a batch where the database is slow. */
   #size: number
+  /** Until the last commit is on the disk. */
+  #syncing: Promise<void> | undefined
 
   constructor(options: GroupCommitOptions) {
     const nothing = { isBusy: () => false, makeRoom: () => false }
@@ -101,11 +107,13 @@ export class GroupCommit {
   async close(): Promise<void> {
     this.#closed = true
     await this.#draining
+    await this.#syncing
   }
 
   async #drain(): Promise<void> {
     await this.#gather()
     while (this.#queue.length > 0) {
+      if (this.#queue.length < WORTH_A_COMMIT) await this.#syncing
       this.#refuseOld()
       const transaction = await this.#begin(this.#queue)
       if (transaction && (await this.#commit(transaction, this.#queue.splice(0, this.#size)))) this.announce()
@@ -187,8 +195,31 @@ export class GroupCommit {
       }
     }
     this.#size = Math.min(most, this.#size * 2)
-    for (const [at, one] of batch.entries()) settle(one, outcomes[at])
+    const told = () => {
+      for (const [at, one] of batch.entries()) settle(one, outcomes[at])
+    }
+    if (isCommitting && this.#options.sync) return this.#synced(this.#options.sync, batch, told)
+    told()
     return outcomes.some((outcome) => outcome.ok)
+  }
+
+  /** Callers and listeners hear of a commit when it is on the disk, in the order of the commits; meanwhile the next one may be made. */
+  #synced(sync: () => Promise<void>, batch: readonly Waiting[], told: () => void): false {
+    const before = this.#syncing
+    const synced = sync()
+      .finally(() => before)
+      .then(
+        () => {
+          told()
+          this.announce()
+        },
+        (error: unknown) => void refuse(batch, error),
+      )
+      .finally(() => {
+        if (this.#syncing === synced) this.#syncing = undefined
+      })
+    this.#syncing = synced
+    return false
   }
 
   /** The database is too slow for so many works in one transaction: the next takes fewer, and nobody waits for ever. */

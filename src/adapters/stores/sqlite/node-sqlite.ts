@@ -21,14 +21,17 @@ export interface ConnectionOptions {
   readonly readOnly: boolean
   /** Nobody writes, and nothing is put beside the file: only for one without a write-ahead log. */
   readonly immutable?: boolean
+  /** false: who writes sees to it himself that commits get onto the disk (DiskSync); the log is still synced before it is folded in. */
+  readonly syncs?: boolean
 }
 
 /** Throws RegentErrors, then and in every statement. Statements are kept, since kysely prepares anew for each query. */
-export function openNodeSqlite({ file, readOnly, immutable = false }: ConnectionOptions): NodeSqlite {
+export function openNodeSqlite(options: ConnectionOptions): NodeSqlite {
+  const { file, readOnly, immutable = false } = options
   const path = immutable ? new URL('?immutable=1', pathToFileURL(file)) : file
   const raw = guarded(file, () => new DatabaseSync(path, { readOnly, timeout: OPENING_MS, enableForeignKeyConstraints: true }))
   try {
-    guarded(file, () => configure(raw, file, readOnly))
+    guarded(file, () => configure(raw, file, options))
     raw.exec(`pragma busy_timeout = ${BUSY_MS}`)
   } catch (error) {
     raw.close()
@@ -58,7 +61,7 @@ export function pragma(raw: DatabaseSync, name: string): unknown {
   return Object.values(raw.prepare(`pragma ${name}`).get() ?? {})[0]
 }
 
-function configure(raw: DatabaseSync, file: string, readOnly: boolean): void {
+function configure(raw: DatabaseSync, file: string, { readOnly, syncs = true }: ConnectionOptions): void {
   raw.exec('pragma trusted_schema = off')
   if (readOnly) return
   if (pragma(raw, 'journal_mode = wal') !== 'wal') {
@@ -66,7 +69,7 @@ function configure(raw: DatabaseSync, file: string, readOnly: boolean): void {
       hint: 'Put the home on a local disk; network and some shared file systems do not work.',
     })
   }
-  raw.exec('pragma synchronous = full')
+  raw.exec(`pragma synchronous = ${syncs ? 'full' : 'normal'}`)
   raw.exec('pragma wal_autocheckpoint = 1000')
   raw.exec(`pragma journal_size_limit = ${LOG_LIMIT}`)
 }

@@ -7,6 +7,7 @@ import type { Store } from '../../../ports/store.ts'
 import { GroupCommit } from '../shared/group-commit.ts'
 import type { Database, Schema } from '../shared/schema.ts'
 import { tablesOf } from '../shared/tables.ts'
+import { DiskSync } from './disk-sync.ts'
 import { isBusy, storeError } from './errors.ts'
 import { inspect } from './inspect.ts'
 import { create, upgrade } from './migrate.ts'
@@ -34,7 +35,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const identity = identityOf(options.file)
   const read = tablesOf(databaseOf(kyselyOver(reader), new Map()))
   const wal = writer && new WriteAheadLog(writer, options)
-  const group = writer && wal && groupOver(writer, wal, options)
+  const disk = new DiskSync(options.file)
+  const group = writer && wal && groupOver(writer, wal, disk, options)
   group?.onCommit(() => wal?.keepSmall())
   return {
     kind: 'sqlite',
@@ -51,6 +53,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     },
     async close() {
       await group?.close()
+      disk.close()
       reader.close()
       wal?.close()
     },
@@ -62,7 +65,7 @@ function openWriter(options: SqliteStoreOptions): NodeSqlite {
   const work = { file, migrations, clock, logger }
   const found = inspect(file, migrations.length)
   if (found === undefined) create(work)
-  const writer = openNodeSqlite({ file, readOnly: false })
+  const writer = openNodeSqlite({ file, readOnly: false, syncs: false })
   try {
     chmodSync(file, 0o600)
     if (found !== undefined && found < migrations.length) upgrade(writer, found, work)
@@ -94,13 +97,14 @@ function databaseOf(connection: Kysely<Schema>, compiled: Map<string, CompiledQu
   }
 }
 
-function groupOver(writer: NodeSqlite, wal: WriteAheadLog, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
+function groupOver(writer: NodeSqlite, wal: WriteAheadLog, disk: DiskSync, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
   const db = kyselyOver(writer)
   const compiled = new Map<string, CompiledQuery>()
   return new GroupCommit({
     begin: () => db.startTransaction().execute(),
     tables: (transaction) => tablesOf(databaseOf(transaction, compiled)),
     isBusy,
+    sync: () => disk.sync(),
     makeRoom() {
       const made = makeRoom?.() === true
       // A log that was folded in is overwritten in place, which needs no space.
