@@ -73,7 +73,7 @@ for (const [service, which] of brokers) {
     const account = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) }
 
     for (const version of ['1.1', '1.2']) {
-      it(`[S3-39] speaks STOMP ${version} with a heart-beat of 30 s, to a broker whose certificate a given CA signed`, async () => {
+      it(`[S3-39] [I4-BUS-07] speaks STOMP ${version} with a heart-beat of 30 s, to a broker whose certificate a given CA signed`, async () => {
         const files = certificates('DNS:localhost,IP:127.0.0.1')
         const { port, greetings } = await tlsBefore(broker, files, version)
         const bus = open(`localhost:${port}`, { ca: files.ca }, account)

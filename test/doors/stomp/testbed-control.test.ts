@@ -67,7 +67,7 @@ for (const [service, which] of brokers) {
   describeWith(service, `the testbed control queue at ${service}`, (urls) => {
     const settings = parseBrokerUrl((urls as Record<string, string>)[which] ?? '')
 
-    it("[part of S3-10] answers ping and status on both of its names, to a stranger's client", async () => {
+    it("[part of S3-10] [I4-STOMP-01] answers ping and status on both of its names, to a stranger's client", async () => {
       const { user, queue, other, agents } = await openDoor(settings)
       const { peer, reply, answer } = await openSender(settings, user)
       peer.send(queue, JSON.stringify({ command: 'ping', reply_to: reply }))
@@ -91,7 +91,7 @@ for (const [service, which] of brokers) {
       )
     })
 
-    it('says of what needs testbeds that they are not there yet, and what is wrong with what it cannot read', async () => {
+    it('[I4-STOMP-02] says of what needs testbeds that they are not there yet, and what is wrong with what it cannot read', async () => {
       const { user, queue } = await openDoor(settings)
       const { peer, reply, answer } = await openSender(settings, user)
       const sent = [
