@@ -2,7 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { openBroker } from '../../src/adapters/buses/open-broker.ts'
+import { parseBrokerUrl } from '../../src/contract/brokers.ts'
+import type { DeadLetterView } from '../../src/contract/bus-operations.ts'
 import type { Output } from '../../src/contract/operations.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { silentLogger } from '../../src/kernel/logger.ts'
 import { Regent } from '../helpers/regent.ts'
 import { describeWith } from '../helpers/services.ts'
 import { until } from '../helpers/until.ts'
@@ -77,8 +82,43 @@ const roundTrip = (broker: 'redis' | 'kafka' | 'rabbitmq' | 'stomp', env: Readon
     expect(doctor).toMatch(new RegExp(`ok +server: broker ${broker}`))
   })
 
+const burying = (broker: 'redis' | 'kafka' | 'rabbitmq' | 'stomp', url: string, env: Readonly<Record<string, string>>) =>
+  it(`[I4-OPS-06] lists, shows, requeues and drops dead letters of ${broker}`, { timeout: 120_000 }, async () => {
+    const bus = await openBroker({ settings: parseBrokerUrl(url), clock: systemClock, logger: silentLogger })
+    onTestFinished(() => bus.close())
+    const topic = fresh('regent-dead')
+    const taken: string[] = []
+    let fails = true
+    const take = async ({ body }: { body: string }) => {
+      if (fails) throw new Error(`${body} cannot be read`)
+      taken.push(body)
+    }
+    await bus.subscribe({ name: topic }, take, { group: fresh('group'), maxAttempts: 1, from: 'earliest' })
+    const regent = await Regent.start(env)
+    for (const message of ['first', 'second'])
+      expect((await regent.run('bus', 'publish', topic, message, '--broker', broker, '--id', `${topic}-${message}`)).code).toBe(0)
+    const list = () => regent.json<DeadLetterView[]>('bus', 'dead', 'list', '--broker', broker, '--topic', topic)
+    await until(async () => (await list()).length === 2, 'both are given up', 30_000)
+    fails = false
+    const [first, second] = (await list()).toSorted((a, b) => (a.body < b.body ? -1 : 1))
+    expect(first).toMatchObject({ broker, topic, body: 'first', reason: 'first cannot be read', message_id: `${topic}-first`, agent: null })
+    expect((await regent.run('bus', 'dead', 'show', first?.id ?? '')).stdout).toContain('first cannot be read')
+    expect((await regent.run('bus', 'dead', 'requeue', first?.id ?? '')).code).toBe(0)
+    await until(() => taken.includes('first'), 'it comes again', 30_000)
+    expect((await regent.run('bus', 'dead', 'drop', '-y', second?.id ?? '')).code).toBe(0)
+    await until(async () => (await list()).length === 0, 'nothing is left')
+    expect((await regent.run('bus', 'dead', 'drop', '-y', second?.id ?? '')).code).toBe(4)
+    expect(taken).toEqual(['first'])
+    const told = await regent.fetch('/api/v1/events/history?types=message.requeued,message.dropped')
+    expect((told.body.events as { data: object }[]).map(({ data }) => data)).toMatchObject([
+      { broker, topic, id: `${topic}-first` },
+      { broker, topic, id: `${topic}-second` },
+    ])
+  })
+
 describeWith('redis', 'regent bus at Redis', ({ url }) => {
   roundTrip('redis', { REDIS_URL: url })
+  burying('redis', url, { REDIS_URL: url })
 
   it('[I4-OPS-03] tells what Redis keeps, from the start', { timeout: 60_000 }, async () => {
     const regent = await Regent.start({ REDIS_URL: url })
@@ -92,16 +132,20 @@ describeWith('redis', 'regent bus at Redis', ({ url }) => {
 
 describeWith('rabbitmq', 'regent bus at RabbitMQ', ({ url }) => {
   roundTrip('rabbitmq', { RABBITMQ_URL: url })
+  burying('rabbitmq', url, { RABBITMQ_URL: url })
 })
 
 describeWith('activemq', 'regent bus at ActiveMQ', ({ url }) => {
   const { hostname, port } = new URL(url.replace(/^stomp/, 'http'))
-  roundTrip('stomp', { ACTIVEMQ_HOST: hostname, ACTIVEMQ_PORT: port })
+  const env = { ACTIVEMQ_HOST: hostname, ACTIVEMQ_PORT: port }
+  roundTrip('stomp', env)
+  burying('stomp', url, env)
 })
 
 describeWith('kafka', 'regent bus at Kafka', ({ url }) => {
   const servers = url.replace('kafka://', '')
   roundTrip('kafka', { MSK_BOOTSTRAP_SERVERS: servers })
+  burying('kafka', url, { MSK_BOOTSTRAP_SERVERS: servers })
 
   it("[S0-32] [S0-33] stands in for 000's producer and consumer, with their variables", { timeout: 90_000 }, async () => {
     const regent = await Regent.start({ MSK_BOOTSTRAP_SERVERS: servers })
