@@ -29,7 +29,7 @@ export type WorkNews =
 
 const TRIES = 5
 /** Messages held at once, and their characters; what comes after them waits with the sender. */
-const MOST_MESSAGES = 200
+const MOST_MESSAGES = 1000
 const MOST_CHARS = 8_000_000
 /** Entries that may wait for the disk while work goes on. */
 const MOST_UNWRITTEN = 500

@@ -66,6 +66,7 @@ describe('the channel of an agent at a broker', () => {
     await until(() => said(heard.get('in_agent_c'), 'assistant').length === 2, 'the answers')
     expect(said(heard.get('in_agent_c'), 'assistant').map((one) => one.content)).toEqual(['re once', 're last'])
     expect(runner.journal.state.knows('heard:agent-1:in_c:same')).toBe(true)
+    expect(heard.get('in_agent_c')?.[0]?.correlationId).toBe('same')
   })
 
   it('tells Regent what it heard, before anything that it did about it', async () => {

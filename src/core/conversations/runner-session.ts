@@ -10,7 +10,7 @@ import type { AnswerOutcome, LinkOptions } from './link-options.ts'
 import { type Done, takeRows } from './take-rows.ts'
 
 /** Messages sent and not yet in the runner's journal. */
-const WINDOW = 256
+const WINDOW = 1000
 /** And their characters, one message aside: well below what the link's door lets wait for a runner. */
 const WINDOW_CHARS = 1_000_000
 const ANSWER_MS = 10_000

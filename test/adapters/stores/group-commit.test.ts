@@ -9,9 +9,10 @@ import { openSqliteStore } from '../../../src/adapters/stores/sqlite/sqlite-stor
 import { type Clock, systemClock } from '../../../src/kernel/clock.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { until } from '../../helpers/until.ts'
 
 /** A group over a real database whose connection the test holds as well. */
-async function group(options: { batch?: number; queue?: number; deadline?: number; clock?: Clock } = {}) {
+async function group(options: { batch?: number; queue?: number; deadline?: number; clock?: Clock; sync?: () => Promise<void> } = {}) {
   const file = join(temporaryFolder(), 'regent.db')
   await (await openSqliteStore({ file, logger: silentLogger, clock: systemClock })).close()
   const database = openNodeSqlite({ file, readOnly: false })
@@ -52,6 +53,39 @@ describe('group commit', () => {
     await commits.close()
     expect(read()).toHaveLength(25)
     expect(told).toBe(3)
+  })
+
+  it('tells nobody of a commit before it is on the disk, goes on meanwhile, and keeps the order', async () => {
+    const gates = Array.from({ length: 2 }, () => Promise.withResolvers<void>())
+    const asked: number[] = []
+    const sync = () => gates[asked.push(asked.length) - 1]?.promise ?? Promise.resolve()
+    const { commits, read } = await group({ sync })
+    const told: string[] = []
+    commits.onCommit(() => told.push('commit'))
+    const work = (name: string) => commits.run((tables) => tables.cursors.set(name, 1)).then(() => told.push(name))
+    const first = work('first')
+    await until(() => asked.length === 1, 'the first commit')
+    const many = Array.from({ length: 40 }, (_, at) => work(`m${at}`))
+    await until(() => asked.length === 2, 'a commit of many while the disk works')
+    expect([read().length, told]).toEqual([41, []])
+    gates[1]?.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual([])
+    gates[0]?.resolve()
+    await Promise.all([first, ...many])
+    expect(told.slice(0, 2)).toEqual(expect.arrayContaining(['first']))
+    expect(told.filter((one) => one === 'commit')).toHaveLength(2)
+  })
+
+  it('rejects what the disk did not take, and is not closed before the disk has answered', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits } = await group({ sync: () => gate.promise })
+    const refused = expect(commits.run((tables) => tables.cursors.set('a', 1))).rejects.toThrow('the disk is gone')
+    const closed = commits.close().then(() => 'closed')
+    expect(await Promise.race([closed, new Promise((resolve) => setImmediate(() => resolve('open')))])).toBe('open')
+    gate.reject(new Error('the disk is gone'))
+    await refused
+    expect(await closed).toBe('closed')
   })
 
   it('takes along what comes while the process is busy, but lets nothing wait for long', async () => {
