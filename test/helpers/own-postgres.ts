@@ -27,7 +27,7 @@ export class OwnPostgres {
     const data = join(folder, 'postgres')
     mkdirSync(data, { mode: 0o700 })
     const server = new OwnPostgres(await freePort(), data)
-    if (server.#user) chownSync(data, server.#user.uid, server.#user.gid)
+    server.give(data)
     const options = { cwd: data, stdio: 'pipe', ...server.#identity } as const
     execFileSync(join(postgresFolder(), 'initdb'), ['-D', data, '-A', 'trust', '-U', 'regent', '--locale=C.UTF-8', '-N'], options)
     onTestFinished(() => server.stop())
@@ -48,6 +48,11 @@ export class OwnPostgres {
       'PostgreSQL to answer',
       20_000,
     )
+  }
+
+  /** A folder that it may write to. */
+  give(folder: string): void {
+    if (this.#user) chownSync(folder, this.#user.uid, this.#user.gid)
   }
 
   /** At once, as in a crash: what was committed is found in its log. */
