@@ -1,5 +1,6 @@
+import type { ChannelPlace } from '../contract/channels.ts'
 import { confirmationRequest, envelopeOf } from '../contract/envelopes.ts'
-import type { OutRow } from '../contract/link.ts'
+import { heardIds, type OutRow } from '../contract/link.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
 import { type Bus, MOST_BODY, type Outgoing, type Topic } from '../ports/bus.ts'
 import { shorten } from './bounds.ts'
@@ -123,7 +124,15 @@ function messageOf(row: OutRow, { place, agentId }: ChannelOptions): Outgoing | 
     return { ...common, id: body.approval.id, body: JSON.stringify(confirmationRequest(body.approval)) }
   if (body.kind !== 'say') return undefined
   const envelope = envelopeOf(body, place.outboundId)
-  return envelope && { ...common, id: body.id, body: fitting(envelope), ...(body.reply_to !== null && { correlationId: body.reply_to }) }
+  const correlationId = body.reply_to === null ? undefined : busIdOf(body.reply_to, place, agentId)
+  return envelope && { ...common, id: body.id, body: fitting(envelope), ...(correlationId !== undefined && { correlationId }) }
+}
+
+/** The id that a message had at the broker; the message's own where it came another way. */
+function busIdOf(id: string, { inbound }: ChannelPlace, agentId: string): string {
+  const prefixes = inbound.map(({ name }) => `${heardIds(agentId)}${name}:`)
+  const found = prefixes.find((prefix) => id.startsWith(prefix))
+  return found === undefined ? id : id.slice(found.length)
 }
 
 /** As JSON, with its content shortened where no bus would take it. */
