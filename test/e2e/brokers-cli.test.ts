@@ -116,9 +116,36 @@ const burying = (broker: 'redis' | 'kafka' | 'rabbitmq' | 'stomp', url: string, 
     ])
   })
 
+const conversing = (broker: 'redis' | 'kafka', pubsub: object) =>
+  it(`[I4-OPS-02] [I4-OPS-03] speaks with an agent on its own channel at ${broker}, which the configuration does not name`, {
+    timeout: 90_000,
+  }, async () => {
+    const regent = await Regent.start()
+    const name = `a${randomUUID().slice(0, 8)}`
+    const config = { pubsub_enabled: true, pubsub_config: { backend: broker, channel_name: name, ...pubsub } }
+    const agent = { kind: 'team', owner: 'alice', name, subagents: [], json_config: config }
+    expect((await regent.post('/api/v1/agents', { agent, start: true })).status).toBe(201)
+    const { lines } = tailing(regent, ['--agent', `alice/${name}`])
+    await until(
+      async () => {
+        if (lines.length === 0) expect((await regent.run('bus', 'publish', '--agent', name, 'Are you there?')).code).toBe(0)
+        return lines.length > 0
+      },
+      'it answers',
+      40_000,
+    )
+    const { code, stdout } = await regent.run('bus', 'publish', '--agent', name, 'How is ETH?')
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(` at ${broker} (`) })
+    const answers = () => lines.map((line) => JSON.parse(line)).filter(({ type, content }) => type === 'assistant' && /ETH/.test(content))
+    await until(() => answers().length > 0, 'it answers the second question', 30_000)
+    expect(answers()[0]).toMatchObject({ channel_id: `agent_${name}` })
+  })
+
 describeWith('redis', 'regent bus at Redis', ({ url }) => {
   roundTrip('redis', { REDIS_URL: url })
   burying('redis', url, { REDIS_URL: url })
+  const { hostname, port } = new URL(url)
+  conversing('redis', { redis: { host: hostname, port: Number(port) } })
 
   it('[I4-OPS-03] tells what Redis keeps, from the start', { timeout: 60_000 }, async () => {
     const regent = await Regent.start({ REDIS_URL: url })
@@ -146,6 +173,7 @@ describeWith('kafka', 'regent bus at Kafka', ({ url }) => {
   const servers = url.replace('kafka://', '')
   roundTrip('kafka', { MSK_BOOTSTRAP_SERVERS: servers })
   burying('kafka', url, { MSK_BOOTSTRAP_SERVERS: servers })
+  conversing('kafka', { kafka: { bootstrap_servers: [servers] } })
 
   it("[S0-32] [S0-33] stands in for 000's producer and consumer, with their variables", { timeout: 90_000 }, async () => {
     const regent = await Regent.start({ MSK_BOOTSTRAP_SERVERS: servers })

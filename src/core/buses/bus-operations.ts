@@ -41,6 +41,20 @@ async function publish(
 ): Promise<Output<'bus.publish'>> {
   const { caller, signal, accept } = handling
   const place = await placeOf(options, input, caller, 'inbound')
+  try {
+    return await publishAt(options, published, place, input, { signal, accept })
+  } finally {
+    place.done()
+  }
+}
+
+async function publishAt(
+  options: BusOptions,
+  published: Once,
+  place: Place,
+  input: Input<'bus.publish'>,
+  { signal, accept }: Pick<Handling, 'signal' | 'accept'>,
+): Promise<Output<'bus.publish'>> {
   const message = messageOf(input, place, input.id ?? options.ids.next())
   const topic = place.topic.name
   // The same key gets the id of the first time, so that a repetition is seen as one wherever it arrives.

@@ -36,8 +36,11 @@ export interface Place {
   readonly broker: string
   readonly topic: Topic
   readonly stem?: string
+  /** To be called once, when the bus is not needed any more. */
+  readonly done: () => void
 }
 
+const nothing = () => {}
 /** The client of an agent's own broker is kept for so long after its last use. */
 const LINGER_MS = 60_000
 
@@ -74,7 +77,12 @@ export async function placeOf(options: PlaceOptions, wanted: Wanted, caller: Cal
   const { name, bus } = brokerNamed(options.brokers, wanted.broker ?? 'bus')
   if (exchange !== undefined && bus.kind !== 'rabbitmq')
     throw new RegentError('INVALID', `${name} is ${bus.kind}, which knows no exchanges`, { hint: 'leave exchange out' })
-  return { bus, broker: name, topic: { name: topic, ...(exchange !== undefined && { exchange }), ...(fleeting && { fleeting }) } }
+  return {
+    bus,
+    broker: name,
+    topic: { name: topic, ...(exchange !== undefined && { exchange }), ...(fleeting && { fleeting }) },
+    done: nothing,
+  }
 }
 
 async function channelOf(options: PlaceOptions, wanted: Wanted, ref: string, caller: Caller, way: 'inbound' | 'outbound'): Promise<Place> {
@@ -94,10 +102,10 @@ async function channelOf(options: PlaceOptions, wanted: Wanted, ref: string, cal
   if (taken) throw new RegentError('ILLEGAL_STATE', `${name} does not have its channel: ${taken.message}`)
   const topic = pick(place[way], wanted.fleeting)
   const { broker } = place
-  if (broker === undefined) return { bus: options.bus, broker: 'bus', topic, stem: place.stem }
+  if (broker === undefined) return { bus: options.bus, broker: 'bus', topic, stem: place.stem, done: nothing }
   const bus = await options.brokers.at(broker)
-  options.clock.after(LINGER_MS, () => void options.brokers.release(broker).catch(() => undefined))
-  return { bus, broker: place.backend, topic, stem: place.stem }
+  const release = () => void options.brokers.release(broker).catch(() => undefined)
+  return { bus, broker: place.backend, topic, stem: place.stem, done: () => void options.clock.after(LINGER_MS, release) }
 }
 
 /** Of the ways that one channel has, the one that keeps messages, unless the other is asked for. */

@@ -2,7 +2,7 @@ import type { Output } from '../../contract/operations.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { Incoming, SubscribeOptions } from '../../ports/bus.ts'
 import type { Streams } from '../handling.ts'
-import { type PlaceOptions, placeOf } from './places.ts'
+import { type Place, type PlaceOptions, placeOf } from './places.ts'
 
 /** Messages that may wait for a slow reader of a topic; past that the oldest are dropped, or those of a group held back. */
 const MOST_WAITING = 1000
@@ -12,25 +12,38 @@ type Tailed = Output<'bus.tail'>
 export function busStreams(options: PlaceOptions): Streams<'bus.tail'> {
   return {
     async *'bus.tail'({ from, group, ...wanted }, { caller, signal }) {
-      const { bus, broker, topic } = await placeOf(options, wanted, caller, 'outbound')
-      if (from === 'earliest' && (!bus.can.replays || topic.fleeting))
-        throw new RegentError('INVALID', `${broker} (${bus.kind}) does not keep what was published${topic.fleeting ? ' so' : ''}`, {
-          hint: 'leave --from out: what is published from now on comes',
-        })
-      await bus.check()
-      const waiting = new Waiting(group !== undefined)
-      const settings: SubscribeOptions = { from, signal, ...(group !== undefined && { group }) }
-      const subscription = await bus.subscribe(topic, (message, ended) => waiting.put(message, ended), settings)
-      const stop = () => waiting.end()
-      signal.addEventListener('abort', stop, { once: true })
+      const place = await placeOf(options, wanted, caller, 'outbound')
       try {
-        if (!signal.aborted) yield* waiting
+        yield* follow(place, from, group, signal)
       } finally {
-        signal.removeEventListener('abort', stop)
-        waiting.end()
-        await subscription.close()
+        place.done()
       }
     },
+  }
+}
+
+async function* follow(
+  { bus, broker, topic }: Place,
+  from: 'latest' | 'earliest',
+  group: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Tailed> {
+  if (from === 'earliest' && (!bus.can.replays || topic.fleeting))
+    throw new RegentError('INVALID', `${broker} (${bus.kind}) does not keep what was published${topic.fleeting ? ' so' : ''}`, {
+      hint: 'leave --from out: what is published from now on comes',
+    })
+  await bus.check()
+  const waiting = new Waiting(group !== undefined)
+  const settings: SubscribeOptions = { from, signal, ...(group !== undefined && { group }) }
+  const subscription = await bus.subscribe(topic, (message, ended) => waiting.put(message, ended), settings)
+  const stop = () => waiting.end()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    if (!signal.aborted) yield* waiting
+  } finally {
+    signal.removeEventListener('abort', stop)
+    waiting.end()
+    await subscription.close()
   }
 }
 
