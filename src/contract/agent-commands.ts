@@ -12,6 +12,12 @@ const wireId = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/, 'must start with a letter or digit and hold only letters, digits, _ . : and -, at most 128')
   .refine((id) => id !== 'manager', 'is the name of the command queue itself; use a UUID')
 
+/** Part of a message's id, which AMQP bounds in bytes. */
+const short = z
+  .string()
+  .min(1)
+  .refine((text) => new TextEncoder().encode(text).length <= 200, 'must have at most 200 bytes')
+
 const settings = z.record(z.string(), z.unknown()).default({})
 
 /** Unknown keys are kept with the agent. */
@@ -76,7 +82,7 @@ export const busEvent = z.looseObject({
 /** What an agent does for the messages on its own queue. */
 export const taskPayloads = {
   'task.execute': z.looseObject({
-    task_id: z.string().min(1).max(200),
+    task_id: short,
     type: z.string().max(200).nullish(),
     parameters: z.record(z.string(), z.unknown()).default({}),
   }),

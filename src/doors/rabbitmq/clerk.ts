@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Turns } from '../../core/agents/turns.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
@@ -5,7 +6,7 @@ import type { Logger } from '../../kernel/logger.ts'
 import type { Bus, Incoming } from '../../ports/bus.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import type { DoorCore } from './commands.ts'
-import { replyTopic } from './places.ts'
+import { fits, replyTopic } from './places.ts'
 import { type Asked, glimpse } from './read-message.ts'
 
 export interface ClerkOptions {
@@ -127,10 +128,10 @@ export class Clerk {
       correlation_id: correlationId,
     }
     const reply = {
-      id: `reply-${message.id}`.slice(0, 255),
+      id: `reply-${createHash('sha256').update(message.id).digest('hex').slice(0, 32)}`,
       body: JSON.stringify(body),
       contentType: 'application/json',
-      ...(correlationId !== null && { correlationId }),
+      ...(fits(correlationId) && { correlationId }),
     }
     await bus
       .publish(replyTopic(replyTo), reply)

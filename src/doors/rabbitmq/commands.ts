@@ -12,6 +12,9 @@ import { type Status, statusOf } from './status.ts'
 
 export type DoorCore = Pick<RunningCore, 'call' | 'relay' | 'desk'>
 
+/** Under whose name the door keeps its answers: no user can be called so. */
+const WHO = ':rabbitmq'
+
 export interface CommandOptions {
   readonly core: DoorCore
   readonly roster: Roster
@@ -52,7 +55,7 @@ const commands: Readonly<Record<string, Command>> = {
  */
 export async function perform(asked: Asked, signal: AbortSignal, options: CommandOptions): Promise<string> {
   const { desk } = options.core
-  const answer = await desk.once({ who: 'rabbitmq', key: asked.key, input: asked.input }, async () => {
+  const answer = await desk.once({ who: WHO, key: asked.key, input: asked.input }, async () => {
     const { id, status, paused } = await carryOut({ ...options, asked, signal })
     const { sequence } = asked.payload
     const cursors = {

@@ -59,3 +59,6 @@ export const agentPlace = (agentId: string): Place => ({
 
 /** The queue that an answer was asked for on. */
 export const replyTopic = (queue: string): Topic => ({ exchange: '', name: queue })
+
+/** Whether a text can be a property of a message: AMQP's end after 255 bytes. What does not fit stands in the body. */
+export const fits = (text: string | null): text is string => text !== null && Buffer.byteLength(text) <= 255

@@ -4,7 +4,7 @@ import type { Outgoing, Topic } from '../../ports/bus.ts'
 import type { EventRow, MessageRow } from '../../ports/store.ts'
 import type { DoorCore } from './commands.ts'
 import { configOf } from './definition.ts'
-import { eventTopic, SOURCE } from './places.ts'
+import { eventTopic, fits, SOURCE } from './places.ts'
 import type { Member, Roster } from './roster.ts'
 import { TASK_KEY } from './tasks.ts'
 
@@ -38,7 +38,7 @@ export function wireEvent(event: WireEvent, agentId: string): Sent {
     customer_id: customerId,
   }
   const message = { id, key: agentId, body: JSON.stringify(body), contentType: 'application/json' }
-  return { topic: eventTopic(type), message: { ...message, ...(correlationId !== null && { correlationId }) } }
+  return { topic: eventTopic(type), message: { ...message, ...(fits(correlationId) && { correlationId }) } }
 }
 
 /** The events of the journal that are told on the bus. */
@@ -58,8 +58,8 @@ export const toldTypes: readonly EventType[] = [
 
 const starts: readonly EventType[] = ['agent.created', 'agent.start_requested', 'agent.restart_requested']
 const stops: readonly EventType[] = ['agent.stop_requested', 'agent.restart_requested']
-/** A result that is longer is cut: the whole of it is in Regent. */
-const LONGEST_RESULT = 500_000
+/** A result of more bytes is cut: the whole of it is in Regent. */
+const MOST_RESULT = 900_000
 
 /** What an event of the journal is on the bus; the same each time it is asked. */
 export async function wireEventsOf(event: EventRow, { roster, core }: { roster: Roster; core: DoorCore }): Promise<Sent[]> {
@@ -162,8 +162,10 @@ async function result(core: DoorCore, event: EventRow, member: Member, messageId
 }
 
 function resultOf(said: MessageRow | undefined, { data }: EventRow): Json {
-  const content = said?.content ?? data.content ?? null
-  return typeof content === 'string' && content.length > LONGEST_RESULT ? content.slice(0, LONGEST_RESULT) : content
+  let content = said?.content ?? data.content ?? null
+  while (typeof content === 'string' && Buffer.byteLength(JSON.stringify(content)) > MOST_RESULT)
+    content = content.slice(0, Math.floor(content.length / 2)).toWellFormed()
+  return content
 }
 
 /** What was last asked for before this event, where it is of these types: what led to it. */

@@ -162,7 +162,12 @@ describe('commands that come again, late or from strangers', () => {
   it('[F27] a command a thousand times has one effect and the same answer', async () => {
     const { world, customer } = await opened()
     const id = randomUUID()
-    const create = { message_type: 'agent.create', payload: tess(id), timestamp: '2026-01-02T03:04:05Z', correlation_id: 'k1' }
+    const create = {
+      message_type: 'agent.create',
+      payload: tess(id, { customer_id: 'rabbitmq' }),
+      timestamp: '2026-01-02T03:04:05Z',
+      correlation_id: 'k1',
+    }
     const restart = { message_type: 'agent.restart', payload: { agent_id: id }, timestamp: '2026-01-02T03:05:05Z', correlation_id: 'k2' }
     await customer.sends(create, { id: 'm1' })
     await customer.hears('agent.started', id)
@@ -174,7 +179,7 @@ describe('commands that come again, late or from strangers', () => {
     expect(answers('k1')).toEqual(new Set(['true initializing']))
     expect(answers('k2').size).toBe(1)
     await customer.hears('agent.started', id, (event) => event.correlation_id === 'k2')
-    expect(await agentsOf(world)).toHaveLength(1)
+    expect(await agentsOf(world, 'rabbitmq')).toHaveLength(1)
     const { events: asked } = await world.call<{ events: unknown[] }>('events.list', { types: ['agent.restart_requested'], limit: 1000 })
     expect(asked).toHaveLength(1)
     expect(world.runtime.runs).toHaveLength(2)
@@ -193,6 +198,7 @@ describe('commands that come again, late or from strangers', () => {
       ],
       [JSON.stringify({ message_type: 'agent.explode', payload: {} }), "message_type: 'agent.explode' is not known"],
       [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'nested deeper'],
+      ['null', 'must be an object'],
       [JSON.stringify({ message_type: 'agent.stop', payload: { agent_id: 'manager' } }), 'name of the command queue'],
     ]
     for (const [body] of bad) await customer.sends(body)
@@ -337,6 +343,13 @@ describe('tasks and signs of life', () => {
       data: { task_id: 't2', error: 'no data' },
     })
     expect(customer.of('message.sent', id)).toHaveLength(1)
+    await customer.sends({ ...task('t3'), correlation_id: 'ü'.repeat(200) }, {}, direct(`agent-${id}`))
+    const third = await runner.gets('message', 2)
+    await runner.answers(third.id, '€\n'.repeat(400_000))
+    const long = await customer.hears('message.sent', id, ({ event_id }) => event_id === 'task-result-t3')
+    expect(long.correlation_id).toBe('ü'.repeat(200))
+    expect(String(long.data.result)).toMatch(/^(€\n){100000}/)
+    expect(customer.messages.find((one) => one.id === 'task-result-t3')?.correlationId).toBeUndefined()
   })
 
   it('lets agents of one customer talk, and no others', async () => {
