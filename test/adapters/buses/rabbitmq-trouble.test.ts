@@ -32,8 +32,8 @@ function confirms(world: RabbitWorld): void {
     expect(performance.now() - begun).toBeLessThan(6000)
     await until(() => got.length === 2, 'that it arrived all the same')
     await until(() => bus.publish(topic, one).then(() => true), 'the repetition', 30_000)
-    await until(() => got.length === 3, 'the repetition, here')
-    expect(got.slice(1).map(({ id }) => id)).toEqual([one.id, one.id])
+    await until(() => got.length >= 3, 'the repetition, here')
+    expect(new Set(got.slice(1).map(({ id }) => id))).toEqual(new Set([one.id]))
   })
 
   it('sends nothing later that was refused while the broker was away', { timeout: 60_000 }, async () => {
@@ -135,6 +135,7 @@ function losses(world: RabbitWorld): void {
       'a message',
       20_000,
     )
+    expect(got[0]?.body).toBe('again')
   })
 }
 

@@ -32,11 +32,17 @@ export class Consumer implements Session {
   #careful = false
   #changing: Promise<void> = Promise.resolve()
   #cancelled = false
+  /** Delivered and not acknowledged. */
+  #held = 0
+  #drained: PromiseWithResolvers<void> | undefined
 
   constructor(channel: Channel, options: ConsumerOptions) {
     this.#channel = channel
     this.#options = options
-    channel.on('close', () => this.#ended.resolve())
+    channel.on('close', () => {
+      this.#ended.resolve()
+      this.#drained?.resolve()
+    })
     channel.on('error', () => {})
     // The queue was deleted, or its leader moved.
     channel.on('basic.cancel', () => void this.close())
@@ -62,17 +68,16 @@ export class Consumer implements Session {
   }
 
   acknowledge({ deliveryTag }: RawMessage): void {
+    this.#held -= 1
+    if (this.#held === 0) this.#drained?.resolve()
     if (this.alive) this.#channel.basicAck({ deliveryTag })
-  }
-
-  giveBack({ deliveryTag }: RawMessage): void {
-    if (this.alive) this.#channel.basicNack({ deliveryTag, requeue: true })
   }
 
   /** No more will come. */
   async cancel(): Promise<void> {
     this.#cancelled = true
-    await this.#changing.catch(() => {})
+    this.#drained?.resolve()
+    await this.#briefly(this.#changing)
     for (const consumerTag of this.#tags.splice(0)) if (this.alive) await this.#briefly(this.#channel.basicCancel({ consumerTag }))
   }
 
@@ -90,20 +95,20 @@ export class Consumer implements Session {
   }
 
   #got(raw: RawMessage): void {
+    this.#held += 1
     if (this.#careful && !raw.redelivered && this.#options.mayChange && !this.#cancelled) {
       this.#careful = false
-      this.#changing = this.#quicken().catch(() => {})
+      this.#changing = this.#quicken().catch(() => this.close())
     }
     this.#options.onMessage(this, raw)
   }
 
-  /** A second consumer with more ahead takes the place of the first, which has nothing lost by it. */
+  /** Asks for more, once nothing is held: what two consumers held would go back to the queue in another order. */
   async #quicken(): Promise<void> {
-    const [first] = this.#tags
-    await this.#consume(this.#options.prefetch, false)
-    if (first === undefined) return
-    await this.#channel.basicCancel({ consumerTag: first })
-    this.#tags = this.#tags.filter((tag) => tag !== first)
+    for (const consumerTag of this.#tags.splice(0)) await this.#channel.basicCancel({ consumerTag })
+    this.#drained = Promise.withResolvers<void>()
+    if (this.#held > 0) await this.#drained.promise
+    if (!this.#cancelled && this.alive) await this.#consume(this.#options.prefetch, false)
   }
 
   /** A broker that hangs is not waited for. */

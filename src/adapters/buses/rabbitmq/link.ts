@@ -6,6 +6,8 @@ import { jitter, PATIENCE_MS, refusal, unavailable, within } from './troubles.ts
 
 /** A connection that lasted this long, in ms, was no failure. */
 const SOUND_MS = 5000
+/** How long a broker under suspicion may take to open a channel, in ms. */
+const DOUBT_MS = 3000
 
 export interface LinkOptions {
   readonly dial: Dial
@@ -32,6 +34,7 @@ export class Link {
   #blocked: string | undefined
   /** Monotonic ms of the last change between up and down. */
   #since: number
+  #doubted: Connection | undefined
   #failures = 0
   #dials = 0
   #closed = false
@@ -112,6 +115,20 @@ export class Link {
       return await this.patiently(connection, work(channel))
     } finally {
       if (channel.active) await this.patiently(connection, channel.close()).catch(() => {})
+    }
+  }
+
+  /** Something was not answered in time: gives the connection up if nothing else is answered either. One queue may hang alone. */
+  async doubt(connection: Connection): Promise<void> {
+    if (this.#up !== connection || this.#doubted === connection || this.blocked) return
+    this.#doubted = connection
+    const probe = openChannel(connection).then((channel) => channel.close())
+    try {
+      await within(probe, { clock: this.#options.clock, ms: DOUBT_MS, late: () => this.away() })
+    } catch {
+      this.condemn(connection, 'the broker does not answer')
+    } finally {
+      this.#doubted = undefined
     }
   }
 

@@ -26,8 +26,6 @@ interface Outlet {
   readonly exchanges: Set<string>
   readonly declaring: Map<string, Promise<void>>
   readonly returned: Map<string, number>
-  /** Monotonic ms. */
-  lastConfirm: number
 }
 
 /** Publishes with confirms. What is not confirmed within 5 s is UNAVAILABLE; nothing is kept to be sent later. */
@@ -77,7 +75,6 @@ export class Publisher {
       if (ticket.over) return
       const { exchange, key: routingKey, mandatory } = place
       await outlet.channel.basicPublish({ ...properties, exchange, routingKey, mandatory }, body)
-      outlet.lastConfirm = this.#clock.elapsed()
       if (mandatory) await this.#checkReturned(outlet, place, id)
     } catch (error) {
       throw this.#explain(error, place)
@@ -112,7 +109,7 @@ export class Publisher {
       returned.set(name, (returned.get(name) ?? 0) + 1)
     })
     await this.#link.patiently(connection, channel.confirmSelect())
-    const outlet = { connection, channel, exchanges: new Set<string>(), declaring: new Map(), returned, lastConfirm: this.#clock.elapsed() }
+    const outlet = { connection, channel, exchanges: new Set<string>(), declaring: new Map(), returned }
     this.#outlet = outlet
     return outlet
   }
@@ -141,11 +138,8 @@ export class Publisher {
   }
 
   #late({ connection }: Ticket): Error {
-    const { lastConfirm = 0 } = this.#outlet ?? {}
-    const silent = this.#clock.elapsed() - lastConfirm >= PATIENCE_MS - 100
-    if (connection && silent && !this.#link.blocked)
-      this.#link.condemn(connection, `the broker confirmed nothing for ${PATIENCE_MS / 1000} s`)
     if (!connection || this.#link.blocked) return this.#link.away()
+    void this.#link.doubt(connection)
     return unavailable(`RabbitMQ has not confirmed the message within ${PATIENCE_MS / 1000} s; it may have arrived`)
   }
 

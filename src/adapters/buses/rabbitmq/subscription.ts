@@ -8,7 +8,7 @@ import type { Connection } from './library.ts'
 import { closeQuietly, type Link } from './link.ts'
 import { unpack } from './messages.ts'
 import { type QueuePlan, queuePlan } from './names.ts'
-import { isTaken, jitter, refusal, unavailable } from './troubles.ts'
+import { isTaken, jitter, refusal, unavailable, within } from './troubles.ts'
 import { type Delivery, Work } from './work.ts'
 
 /** What comes beyond those that are handled at once; the contract of the doors says 10. */
@@ -158,10 +158,10 @@ export class RabbitSubscription implements Subscription {
       onMessage: (session, raw) => this.#work.take({ session, raw, message: unpack(raw, this.topic, queue !== undefined) }),
     })
     try {
-      const name = await link.patiently(connection, declare(channel, this.plan, this.#arguments))
+      const name = await this.#patiently(connection, declare(channel, this.plan, this.#arguments))
       this.#stop.signal.throwIfAborted()
       this.#consumer = consumer
-      await link.patiently(connection, consumer.start(name))
+      await this.#patiently(connection, consumer.start(name))
       this.#begun()
       this.#failures = 0
       await consumer.ended
@@ -172,6 +172,16 @@ export class RabbitSubscription implements Subscription {
       this.#consumer = this.#stop.signal.aborted ? this.#consumer : undefined
       this.#work.forget(consumer)
     }
+  }
+
+  /** A queue that hangs is tried again; the others go on. */
+  #patiently<T>(connection: Connection, work: Promise<T>): Promise<T> {
+    const { clock, link } = this.#options
+    const late = () => {
+      void link.doubt(connection)
+      return unavailable(`RabbitMQ does not answer for the queue of topic ${this.topic.name}`)
+    }
+    return within(work, { clock, late })
   }
 
   #begun(): void {

@@ -8,11 +8,13 @@ const LONGEST_PAUSE_MS = 10_000
 /** Of how many messages it is remembered how often they failed, or that they are done with though the broker does not know. */
 const MOST_REMEMBERED = 1000
 
-/** Where deliveries came from and are answered; dead once its channel is closed, and the broker brings them again. */
+/**
+ * Where deliveries came from and are acknowledged. Dead once its channel is closed; what was not acknowledged goes back to the queue
+ * then, all at once and in its order.
+ */
 export interface Session {
   readonly alive: boolean
   acknowledge(raw: RawMessage): void
-  giveBack(raw: RawMessage): void
 }
 
 export interface Delivery {
@@ -54,10 +56,7 @@ export class Work {
   }
 
   take(delivery: Delivery): void {
-    if (this.#stop.signal.aborted) {
-      delivery.session.giveBack(delivery.raw)
-      return
-    }
+    if (this.#stop.signal.aborted) return
     this.#queue.push(delivery)
     this.#pump()
   }
@@ -67,10 +66,10 @@ export class Work {
     this.#queue = this.#queue.filter((delivery) => delivery.session !== session)
   }
 
-  /** Gives back what waits, tells the handlers, and resolves when none runs. */
+  /** Lets go of what waits, tells the handlers, and resolves when none runs. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('the subscription was closed'))
-    for (const { session, raw } of this.#queue.splice(0)) session.giveBack(raw)
+    this.#queue = []
     if (this.#busy === 0) this.#idle.resolve()
     await this.#idle.promise
   }
@@ -100,14 +99,13 @@ export class Work {
   /** Never rejects. */
   async #settle(delivery: Delivery): Promise<void> {
     const { session, raw, message } = delivery
-    if (!session.alive) return
-    if (this.#stop.signal.aborted) return session.giveBack(raw)
+    if (!session.alive || this.#stop.signal.aborted) return
     if (raw.redelivered && this.#unacknowledged.get(message.id) === message.body) {
       this.#unacknowledged.delete(message.id)
       return session.acknowledge(raw)
     }
     const handled = await this.#attempt(delivery)
-    if (!handled) return session.giveBack(raw)
+    if (!handled) return
     this.#failed.delete(message.id)
     if (session.alive) return session.acknowledge(raw)
     return remember(this.#unacknowledged, message.id, message.body)
