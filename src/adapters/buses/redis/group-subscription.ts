@@ -63,6 +63,7 @@ export class GroupSubscription implements Subscription {
       onDone: ({ entry }) => this.#acks.add(entry.id),
       onRetry: ({ entry, attempt }) => void this.#members.mark(entry.id, attempt).catch(() => {}),
       onDead: (job, reason) => this.#bury(job, reason),
+      mayBegin: () => !this.#members.lapsed && this.#holder?.holds !== false,
       onRoom: () => this.#room.ring(),
     })
   }
@@ -81,6 +82,7 @@ export class GroupSubscription implements Subscription {
   async begin(): Promise<void> {
     await this.#createGroup(this.#s.from === 'earliest' ? '0' : '$')
     await this.#members.renew()
+    this.#members.trust()
     this.#ran = this.#run()
     this.#tick()
   }
@@ -167,7 +169,10 @@ export class GroupSubscription implements Subscription {
   async #settle(): Promise<void> {
     if (this.#settledAt === this.#reader.epoch) return
     const epoch = this.#reader.epoch
+    await this.#members.renew()
     await this.#reconcile(0)
+    this.#members.trust()
+    this.#lanes.wake()
     await this.#members.settle((claimed) => this.#take(claimed), this.#closing.signal)
     this.#settledAt = epoch
   }
@@ -230,7 +235,11 @@ export class GroupSubscription implements Subscription {
     if (this.#holder?.lapsed) this.#lanes.drop(this.#lanes.waiting())
     const inTime = await this.#members.renew()
     await this.#holder?.renew()
-    if (!inTime) await this.#reconcile(LOST_MS)
+    if (!inTime) {
+      await this.#reconcile(LOST_MS)
+      this.#members.trust()
+    }
+    this.#lanes.wake()
     if (this.#settledAt !== this.#reader.epoch || this.#holder?.holds === false) return
     if (this.#pace.next(this.#lanes) > 0) this.#take(await this.#members.abandoned(MOST_TAKEN))
     this.#ticks += 1

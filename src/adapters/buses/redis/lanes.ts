@@ -26,6 +26,8 @@ export interface LanesOptions {
   readonly onRetry: (job: Job) => void
   /** Failed for the last time; what is behind it in its key waits for the answer: false when it could not be put away. */
   readonly onDead: (job: Job, reason: string) => Promise<boolean>
+  /** Whether what is held may be begun now; `wake` when that changes. */
+  readonly mayBegin: () => boolean
   /** Something was finished. */
   readonly onRoom: () => void
 }
@@ -83,6 +85,10 @@ export class Lanes {
     this.#makeReady(job)
   }
 
+  wake(): void {
+    this.#dispatch()
+  }
+
   /** What has not begun. */
   waiting(): readonly string[] {
     return [...this.#jobs.values()].filter((job) => !job.running).map(({ entry }) => entry.id)
@@ -124,7 +130,7 @@ export class Lanes {
   }
 
   #dispatch(): void {
-    while (!this.#stop.signal.aborted && this.#running < this.#o.concurrency) {
+    while (!this.#stop.signal.aborted && this.#running < this.#o.concurrency && this.#ready.length > 0 && this.#o.mayBegin()) {
       const job = this.#ready.shift()
       if (!job) return
       void this.#run(job)

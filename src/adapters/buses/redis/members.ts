@@ -40,6 +40,7 @@ export class Members {
   readonly #uuid = randomUUID()
   readonly consumer: string
   #renewedAt: number
+  #written = 0
 
   constructor(clock: Clock, main: Connection, key: string, group: string, concurrency: number) {
     this.#clock = clock
@@ -50,13 +51,23 @@ export class Members {
     this.#renewedAt = clock.elapsed()
   }
 
-  /** False when the lease had run out: others may have taken what this one held. */
+  /** Others may have taken what this one holds. */
+  get lapsed(): boolean {
+    return this.#clock.elapsed() - this.#renewedAt >= LEASE_MS
+  }
+
+  /** False when the lease had run out: it counts as lapsed until `trust`, once it is known what is still this one's. */
   async renew(): Promise<boolean> {
     const at = this.#clock.elapsed()
     await this.#main.send(leaseOf(this.#uuid), ['SET', leaseOf(this.#uuid), '1', 'PX', String(LEASE_MS)])
+    this.#written = at
     const inTime = at - this.#renewedAt < LEASE_MS
-    this.#renewedAt = at
+    if (inTime) this.#renewedAt = at
     return inTime
+  }
+
+  trust(): void {
+    this.#renewedAt = this.#written
   }
 
   /** Hands over what was not done, each with how often it was tried, and leaves. */

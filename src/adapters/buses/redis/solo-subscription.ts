@@ -38,6 +38,7 @@ export class SoloSubscription implements Subscription {
       onDone: () => {},
       onRetry: () => {},
       onDead: (job, reason) => buryAtLast(context, subscriber, job, null, reason, this.#closing.signal),
+      mayBegin: () => true,
       onRoom: () => this.#room.ring(),
     })
   }
