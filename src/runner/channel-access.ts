@@ -2,8 +2,9 @@ import type { BrokerSettings } from '../contract/brokers.ts'
 import { type ChannelDefaults, type ChannelPlace, channelPlace } from '../contract/channels.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
 import type { Bus } from '../ports/bus.ts'
-import { Channel, type ChannelOptions } from './channel.ts'
-import type { RunnerOptions } from './runner.ts'
+import { Channel } from './channel.ts'
+import type { ChannelOptions } from './channel-options.ts'
+import type { TeamSpec } from './definition.ts'
 
 /** What an agent needs to reach a broker. */
 export interface ChannelAccess {
@@ -13,10 +14,16 @@ export interface ChannelAccess {
   readonly openBroker: (settings: BrokerSettings) => Promise<Bus>
 }
 
+interface Speaker extends Pick<ChannelOptions, 'agentId' | 'runId' | 'clock' | 'logger'> {
+  readonly spec: TeamSpec
+  readonly channel: ChannelAccess
+  readonly runDir: string | null
+}
+
 type Parts = Pick<ChannelOptions, 'journal' | 'conditions' | 'inbox' | 'approvals'>
 
 /** The channel of a definition, not yet listening; null where there is none or Regent carries it. Settings that are not right are a condition. */
-export function openChannel(options: RunnerOptions, parts: Parts): Channel | null {
+export function openChannel(options: Speaker, parts: Parts): Channel | null {
   const { spec, channel, agentId, runId, runDir, clock, logger } = options
   const place = placeOf(options, parts)
   if (place?.broker === undefined) {
@@ -28,7 +35,7 @@ export function openChannel(options: RunnerOptions, parts: Parts): Channel | nul
   return new Channel({ place, broker: place.broker, ...own, ...parts })
 }
 
-function placeOf({ spec, channel }: RunnerOptions, { conditions }: Parts): ChannelPlace | undefined {
+function placeOf({ spec, channel }: Speaker, { conditions }: Parts): ChannelPlace | undefined {
   try {
     return channelPlace(spec.name, spec.config, channel.defaults)
   } catch (error) {

@@ -3,7 +3,7 @@ import { hear, listenerEvent } from '../contract/envelopes.ts'
 import { heardIds } from '../contract/link.ts'
 import { reasonOf } from '../kernel/errors.ts'
 import type { Bus, Incoming, SubscribeOptions, Subscription, Topic } from '../ports/bus.ts'
-import type { ChannelOptions } from './channel.ts'
+import type { ChannelOptions } from './channel-options.ts'
 import { cleanText } from './clean.ts'
 
 /** Prompts that are written down together; they stay in the order of their arrival all the same. */

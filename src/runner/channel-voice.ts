@@ -4,7 +4,7 @@ import { heardIds, type OutRow } from '../contract/link.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
 import { type Bus, MOST_BODY, type Outgoing, type Topic } from '../ports/bus.ts'
 import { shorten } from './bounds.ts'
-import type { ChannelOptions } from './channel.ts'
+import type { ChannelOptions } from './channel-options.ts'
 
 /** Rows that are on their way at once. */
 const AT_ONCE = 32
