@@ -26,10 +26,13 @@ interface ActOptions extends Which {
 
 const where = ({ broker, agent, topic }: DeadLetterView): string => agent ?? (broker === 'bus' ? `${topic}` : `${broker} ${topic}`)
 
+/** A broker that buried it by itself may not tell when. */
+const when = (at: number): string => (at === 0 ? '-' : timeOf(at))
+
 const columns: readonly Column<DeadLetterView>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'WHERE', value: where, least: 12 },
-  { title: 'WHEN', value: ({ at }) => timeOf(at) },
+  { title: 'WHEN', value: ({ at }) => when(at) },
   { title: 'TRIES', value: ({ attempts }) => String(attempts), align: 'right' },
   { title: 'REASON', value: ({ reason }) => reason, least: 20, colour: () => 'yellow' },
   { title: 'MESSAGE', value: ({ body }) => body, least: 16, dropAt: 1 },
@@ -82,7 +85,7 @@ function configureShow(command: Command, cli: Cli): void {
       const rows: [string, string][] = [
         ['where', `${where(letter)}${letter.group ? `, group ${letter.group}` : ''}`],
         ['message', letter.message_id],
-        ['given up', `${timeOf(letter.at)} after ${plural(letter.attempts, 'try').replace('trys', 'tries')}`],
+        ['given up', `${when(letter.at)} after ${plural(letter.attempts, 'try').replace('trys', 'tries')}`],
         ['reason', letter.reason],
         ...(letter.key === null ? [] : [['key', letter.key] as [string, string]]),
         ...Object.entries(letter.headers),
