@@ -55,11 +55,16 @@ describe('Kafka, a broker of our own', options, () => {
     const [sender, receiver] = [await opened(settings()), await opened(settings())]
     const group = { group: 'g' }
     const { got } = await listen(receiver, topic, group, () => new Promise((resolve) => setTimeout(resolve, 1)))
+    const leaving = await opened(settings())
+    for (const group of ['of its own', undefined]) await listen(leaving, topic, group === undefined ? {} : { group })
     const sending = sendAll(sender, topic, 1500)
     await until(() => got.length > 200, 'the first two hundred', 30_000)
     await broker.kill()
     await until(() => !receiver.status().connected, 'that it is seen')
     expect(receiver.status().reason).toMatch(/ECONNREFUSED|lost|closed/)
+    const begun = performance.now()
+    await leaving.close()
+    expect(performance.now() - begun).toBeLessThan(9000)
     await broker.up()
     await sending
     await until(() => new Set(bodies(got)).size === 1500, 'all of them', 40_000)
@@ -194,7 +199,9 @@ class Victim {
 
   static async start(settings: BrokerSettings, topic: Topic, group: string, lines: string[] = []): Promise<Victim> {
     const args = [settings, topic, group].map((arg) => JSON.stringify(arg))
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'kafka-victim.ts'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [join(import.meta.dirname, '../../fixtures/kafka-victim.ts'), ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const victim = new Victim(child, lines)
     onTestFinished(() => victim.kill())
     const before = lines.length

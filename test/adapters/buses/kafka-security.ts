@@ -32,6 +32,11 @@ async function carries(settings: BrokerSettings): Promise<void> {
 
 /** Accounts, certificates and the settings of channels, against a broker that wants them. */
 export function securing(broker: () => OwnBroker): void {
+  signing(broker)
+  channelling(broker)
+}
+
+function signing(broker: () => OwnBroker): void {
   it.each(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const)('signs in by %s, and says so when it is refused', async (mechanism) => {
     const at = { kind: 'kafka', addresses: [broker().address('sasl')] } as const
     await carries({ ...at, sasl: { mechanism, ...account } })
@@ -53,7 +58,9 @@ export function securing(broker: () => OwnBroker): void {
     await carries({ ...at, tls: { ...own, verify: false } })
     await expect(opened({ ...at, tls: { ca: '/nowhere/ca.pem' } })).rejects.toMatchObject({ code: 'INVALID' })
   })
+}
 
+function channelling(broker: () => OwnBroker): void {
   it('[S0-22] takes everything from the definition of a channel: brokers, region, prefix, SASL_SSL, ssl_config, producer and consumer settings', {
     timeout: 40_000,
   }, async () => {

@@ -1,13 +1,14 @@
 import type { Logger } from '../../../kernel/logger.ts'
 import { assignAll, decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './assignment.ts'
 import type { Cluster } from './cluster.ts'
-import { failuresIn, idsOf, isForGood, wordsOf } from './failures.ts'
+import { failuresIn, idsOf, isForGood, within, wordsOf } from './failures.ts'
 import { jitter } from './link.ts'
 import type { Answer, Line, Wire } from './wire.ts'
 
 const SESSION_MS = 7000
 const REBALANCE_MS = 20_000
 const HEARTBEAT_MS = 2000
+const LEAVE_MS = 2000
 const protocols = ['regent', 'range']
 
 export interface GroupMemberOptions {
@@ -46,6 +47,7 @@ export class GroupMember {
   #coordinator: number | undefined
   #joined = false
   #wake = Promise.withResolvers<void>()
+  readonly #halted = Promise.withResolvers<void>()
   #ended: Promise<void> = Promise.resolve()
 
   constructor(options: GroupMemberOptions) {
@@ -63,12 +65,14 @@ export class GroupMember {
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return this.#ended
     this.#stop.abort()
+    this.#halted.resolve()
     this.#wake.resolve()
     this.#first.reject(new Error('the subscription was closed'))
     this.#first.promise.catch(() => {})
     if (this.#id !== '' && this.#coordinator !== undefined) {
-      const leave = this.#options.wire.line(2000)
-      await leave.call(this.#coordinator, 'LeaveGroup', this.#options.group, [{ memberId: this.#id }]).catch(() => {})
+      const leave = this.#options.wire.line(LEAVE_MS)
+      const left = leave.call(this.#coordinator, 'LeaveGroup', this.#options.group, [{ memberId: this.#id }])
+      await within(LEAVE_MS, 'leaving a group', left).catch(() => {})
       leave.close()
     }
     this.#line.close()
@@ -101,7 +105,7 @@ export class GroupMember {
   async #run(): Promise<void> {
     for (let attempt = 0; !this.#stopped; ) {
       try {
-        await this.#options.ready()
+        await Promise.race([this.#options.ready(), this.#halted.promise])
         if (this.#stopped) return
         if (!this.#joined) await this.#join()
         this.#first.resolve()
@@ -118,7 +122,7 @@ export class GroupMember {
           { group: this.#options.group, topic: this.#options.topic, reason: wordsOf(error) },
           'a group member tries again',
         )
-        await pause(Math.min(jitter(attempt++, 5000), 5000))
+        await Promise.race([pause(jitter(attempt++, 5000)), this.#halted.promise])
       }
     }
   }

@@ -24,6 +24,8 @@ import { Subscriber } from './subscriber.ts'
 import { Wire } from './wire.ts'
 
 const CHECK_MS = 4500
+/** For handlers that are at work. */
+const CLOSE_MS = 5000
 const MOST_TOPICS = 1000
 
 export interface KafkaBusOptions {
@@ -159,7 +161,7 @@ class KafkaBus implements Bus {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#subscribers].map((one) => one.close()))
+    await Promise.all([...this.#subscribers].map((one) => one.close(CLOSE_MS)))
     this.#subscribers.clear()
     this.#publisher.close()
     this.#dead.close()
@@ -175,7 +177,7 @@ class KafkaBus implements Bus {
   async #ask<T>(doing: string, work: () => Promise<T>): Promise<T> {
     this.#checkOpen()
     try {
-      return await work()
+      return await within(2 * CHECK_MS, doing, work())
     } catch (error) {
       throw toRegentError(error, doing)
     }

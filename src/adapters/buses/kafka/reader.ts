@@ -36,6 +36,7 @@ export class Reader {
   /** A loop for each node that leads a partition. */
   readonly #loops = new Map<number, Promise<void>>()
   #closed = false
+  readonly #halted = Promise.withResolvers<void>()
   #changed = Promise.withResolvers<void>()
   #meta: TopicMeta | undefined
   #attempts = 0
@@ -62,19 +63,24 @@ export class Reader {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#halted.resolve()
     this.#line.close()
     this.poke()
     await Promise.all(this.#loops.values())
+  }
+
+  #unlessClosed(wait: Promise<void>): Promise<void> {
+    return Promise.race([wait, this.#halted.promise])
   }
 
   /** Sees to it that each leader of our partitions is read from. */
   async #spread(): Promise<void> {
     while (!this.#closed && !this.#meta) {
       try {
-        await this.#options.ready()
+        await this.#unlessClosed(this.#options.ready())
         this.#meta = await this.#options.cluster.topic(this.#options.name)
       } catch {
-        await pause(jitter(this.#attempts++, 2000))
+        await this.#unlessClosed(pause(jitter(this.#attempts++, 2000)))
       }
     }
     for (const { partition } of this.#tracks) {
@@ -155,8 +161,8 @@ export class Reader {
     }
     logger.debug({ topic: name, reason: wordsOf(error) }, 'reading a topic failed and is tried again')
     if (ids.length === 0) doubt()
-    await pause(jitter(this.#attempts++, 5000))
-    await ready()
+    await this.#unlessClosed(pause(jitter(this.#attempts++, 5000)))
+    await this.#unlessClosed(ready())
     cluster.forget(name)
     this.#meta = undefined
     await this.#spread()
@@ -183,7 +189,7 @@ export class Reader {
         track.take([], position)
       }
     } catch {
-      await pause(jitter(this.#attempts++, 2000))
+      await this.#unlessClosed(pause(jitter(this.#attempts++, 2000)))
     }
   }
 }

@@ -2,18 +2,19 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import type { Handler, Incoming, Lag, SubscribeOptions, Subscription, Topic } from '../../../ports/bus.ts'
 import type { Cluster } from './cluster.ts'
-import { isForGood, wordsOf } from './failures.ts'
+import { isForGood, within, wordsOf } from './failures.ts'
 import { GroupMember } from './group-member.ts'
 import { jitter, type Link } from './link.ts'
 import { Reader } from './reader.ts'
 import { Track } from './track.ts'
-import type { Line, TopicMeta, Wire } from './wire.ts'
+import type { TopicMeta, Wire } from './wire.ts'
 import { Worker } from './worker.ts'
 
 /** What is done is committed this often at the latest, in ms. */
 const COMMIT_MS = 200
 /** How long a partition that goes to another member waits for the message that is handled. */
 const HAND_OVER_MS = 10_000
+const LAST_COMMIT_MS = 3000
 
 export interface SubscriberOptions {
   readonly wire: Wire
@@ -38,7 +39,6 @@ export class Subscriber implements Subscription {
   readonly #reader: Reader
   readonly #worker: Worker
   readonly #member: GroupMember | undefined
-  readonly #commitLine: Line | undefined
   #topicId = ''
   #timer: (() => void) | undefined
   #committing: Promise<void> = Promise.resolve()
@@ -105,20 +105,20 @@ export class Subscriber implements Subscription {
     return { topic: topic.name, group, waiting: Math.max(0, Number(waiting)) }
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  /** Waits for the handler, `patience` ms at most. */
+  close(patience = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#closing ??= this.#close(patience)
     return this.#closing
   }
 
-  async #close(): Promise<void> {
+  async #close(patience: number): Promise<void> {
     this.#stop.abort(new Error('the subscription was closed'))
-    await Promise.all([...this.#tracks.values()].map((track) => track.end(2 ** 31 - 1)))
+    await Promise.all([...this.#tracks.values()].map((track) => track.end(patience)))
     await this.#reader.close()
     this.#timer?.()
-    await this.#committing
-    if (this.#tracks.size > 0) await this.#commit([...this.#tracks.values()], true).catch(() => {})
+    const last = this.#tracks.size > 0 ? this.#commit([...this.#tracks.values()], true) : this.#committing
+    await within(LAST_COMMIT_MS, 'the last commit', last).catch(() => {})
     await this.#member?.close()
-    this.#commitLine?.close()
   }
 
   async #begin(): Promise<void> {

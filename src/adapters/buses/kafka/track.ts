@@ -82,7 +82,10 @@ export class Track {
   async end(patience: number, abort = true): Promise<void> {
     this.queue = []
     if (abort) this.#stop.abort(new Error('the partition goes to another subscriber'))
-    if (this.busy > 0) await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), after(patience)])
+    if (this.busy > 0) {
+      const idle = new Promise<void>((resolve) => this.#idle.push(resolve))
+      await (Number.isFinite(patience) ? Promise.race([idle, after(patience)]) : idle)
+    }
     this.#stop.abort(new Error('the partition goes to another subscriber'))
   }
 
