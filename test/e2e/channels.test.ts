@@ -58,7 +58,7 @@ const conditions = async (regent: Regent, name: string) =>
   (await regent.fetch(`/api/v1/agents/alice%2F${name}`)).body.conditions as { type: string; subject: string; message: string }[]
 
 describeWith('redis', 'an agent on Redis', () => {
-  it("[S0-25] [S0-23] answers the README's PUBLISH, asks on its channel and takes the answer there", async () => {
+  it("[S0-25] [I4-CH-02] answers the README's PUBLISH, asks on its channel and takes the answer there", async () => {
     const redis = await OwnRedis.start()
     const heard = await redisSubscriber(redis.port, 'agent:agent_crypto_trader')
     const regent = await Regent.start()
@@ -135,7 +135,7 @@ describeWith('kafka', 'an agent on Kafka', ({ url }) => {
     kafka: { bootstrap_servers: [bootstrap], topic_prefix: 'mcp_agent_', security_protocol: 'PLAINTEXT' },
   })
 
-  it('[S0-23] [S0-45] takes prompts from mcp_agent_{channel}, also of a plain producer, and answers on mcp_agent_agent_{channel}', async () => {
+  it('[S0-23] [S0-45] [I4-CH-04] takes prompts from mcp_agent_{channel}, also of a plain producer, and answers on mcp_agent_agent_{channel}', async () => {
     const stem = `c${randomUUID().slice(0, 8)}`
     const heard = await stranger(url)
     await heard.listen({ name: `mcp_agent_agent_${stem}` })
@@ -158,6 +158,36 @@ describeWith('kafka', 'an agent on Kafka', ({ url }) => {
     expect((await regent.run('start', 'crypto_trader')).code).toBe(0)
     await until(() => heard.said('assistant').some((one) => one.content.includes('while you were away')), 'the late answer', 60_000)
   }, 120_000)
+
+  it('[I4-CH-02] [I4-CH-03] gives each of two agents on one topic every message, and asks there', async () => {
+    const stem = `c${randomUUID().slice(0, 8)}`
+    const client = await stranger(url)
+    await client.listen({ name: `mcp_agent_agent_${stem}` })
+    const regent = await Regent.start()
+    await running(regent, 'one', onKafka(stem), { subagents: [] })
+    await running(regent, 'crypto_trader', onKafka(stem))
+    const answered = (name: string, content: string) =>
+      client.said('assistant').some((one) => one.metadata.name === name && one.content.includes(content))
+    await until(
+      async () => {
+        await client.send({ name: `mcp_agent_${stem}` }, 'warm up')
+        return answered('one', 'warm up') && answered('crypto_trader', 'warm up')
+      },
+      'both to listen',
+      60_000,
+    )
+    for (const content of ['first', 'second']) await client.send({ name: `mcp_agent_${stem}` }, content)
+    for (const name of ['one', 'crypto_trader'])
+      for (const content of ['first', 'second']) await until(() => answered(name, content), `${name} to answer ${content}`, 60_000)
+
+    await client.send({ name: `mcp_agent_${stem}` }, 'call fetch {"url":"http://127.0.0.1:9/x"}')
+    await until(() => client.said('tool_confirmation_request').length > 0, 'the question', 60_000)
+    const request_id = client.said('tool_confirmation_request')[0]?.request_id
+    const no = JSON.stringify({ type: 'tool_confirmation_response', request_id, confirmed: false })
+    await client.bus.publish({ name: `mcp_agent_agent_${stem}` }, { id: randomUUID(), body: no })
+    await until(() => client.said('tool_result').length > 0, 'the result', 30_000)
+    expect(JSON.stringify(client.said('tool_result')[0]?.content)).toContain("Tool call to 'fetch' was rejected")
+  }, 180_000)
 })
 
 describe.skipIf(!needs('redis').available)('a channel', () => {
@@ -197,7 +227,7 @@ describe.skipIf(!needs('redis').available)('a channel', () => {
     expect([...new Set(first.said('assistant').map(({ id }) => id))]).toHaveLength(3)
   }, 120_000)
 
-  it('keeps the agent and its users talking while Regent is down, and Regent learns of it', async () => {
+  it('[I4-CH-05] keeps the agent and its users talking while Regent is down, and Regent learns of it', async () => {
     const redis = await OwnRedis.start()
     const regent = await Regent.start()
     await running(

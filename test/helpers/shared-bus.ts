@@ -10,7 +10,7 @@ export class SharedBroker {
   readonly bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
   readonly #listeners = new Set<(status: BusStatus) => void>()
   #status: BusStatus = { connected: true, since: 0, reason: null, reconnects: 0 }
-  /** What is published is lost behind this many publishes: they reject as a lost connection does. */
+  /** So many publishes of clients reject, as on a lost connection. */
   refusals = 0
 
   constructor() {

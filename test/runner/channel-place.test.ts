@@ -6,7 +6,7 @@ const placeOf = (pubsub_config: object, env: Record<string, string> = {}) =>
   channelPlace('crypto_trader', teamConfig.parse({ pubsub_enabled: true, pubsub_config }), channelDefaults(env))
 
 describe('where the channel of a definition is', () => {
-  it('[S0-22] is at MSK by every key of the README', () => {
+  it('[S0-22] [I4-CH-01] is at MSK by every key of the README', () => {
     const msk = {
       bootstrap_servers: ['b-3.example:9198', 'b-1.example'],
       aws_region: 'eu-west-1',

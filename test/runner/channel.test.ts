@@ -103,20 +103,17 @@ describe('the channel of an agent at a broker', () => {
     expect(new Set(heard.get('in_agent_c')?.map((one) => one.id)).size).toBe(heard.get('in_agent_c')?.length)
   })
 
-  it('repeats under the same id what a crash left unconfirmed', async () => {
+  it('says under the same id, and once more, what the broker refused for a moment', async () => {
     const { broker, heard, runner } = await onKafka()
     await listening(broker, 'in_c')
     broker.refusals = 1
     await broker.bus.publish({ name: 'in_c' }, prompt('hi'))
     await until(() => runner.journal.state.unspoken.size === 0, 'all to be said')
-    const ids = heard.get('in_agent_c')?.map((one) => one.id) ?? []
-    expect(said(heard.get('in_agent_c'), 'assistant').length).toBeGreaterThan(0)
     const answers = said(heard.get('in_agent_c'), 'assistant')
     expect(new Set(answers.map((one) => one.id)).size).toBe(1)
-    expect(ids.length).toBeGreaterThan(0)
   })
 
-  it('asks on both topics and takes the first answer from either', async () => {
+  it('[I4-CH-02] asks on both topics and takes the first answer from either', async () => {
     const { broker, heard, runner } = await onKafka()
     await listening(broker, 'in_agent_c')
     const now = Date.now()
