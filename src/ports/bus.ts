@@ -110,7 +110,8 @@ export interface Bus {
   }
   /**
    * Resolves when the bus has taken the message over, confirmed by the broker. Throws UNAVAILABLE while the broker is away (after 5 s
-   * at most; nothing is kept to be sent later), or TOO_LARGE over 1 MiB. After UNAVAILABLE the message may have arrived all the same: publish it
+   * at most; nothing is kept to be sent later), or TOO_LARGE over 1 MiB, or, on RabbitMQ's exchange '', NOT_FOUND
+   * when there is no such queue (whoever waited for the reply is gone). After UNAVAILABLE the message may have arrived all the same: publish it
    * again under the same id.
    */
   publish(topic: Topic, message: Outgoing, signal?: AbortSignal): Promise<void>
