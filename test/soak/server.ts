@@ -30,7 +30,7 @@ export class Server {
   readonly deaths: string[] = []
   paused = false
 
-  constructor(root: string) {
+  constructor(root: string, env: Readonly<Record<string, string>> = {}) {
     this.#root = root
     this.home = join(root, 'home')
     this.log = join(root, 'regent.log')
@@ -43,6 +43,7 @@ export class Server {
       REGENT_PROJECT: join(root, 'project'),
       REGENT_PORT: '0',
       REGENT_ORCHESTRATOR_PORT: 'off',
+      ...env,
     }
   }
 
