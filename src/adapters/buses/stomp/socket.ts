@@ -19,7 +19,7 @@ export async function readTls(tls: TlsSettings): Promise<ConnectionOptions> {
   }
 }
 
-/** A TCP or TLS connection in the shape that stompjs speaks over; what is written in one turn leaves together. */
+/** A TCP or TLS connection in the shape that stompjs speaks over. */
 export class StompSocket implements IStompSocket {
   readonly url: string
   onopen: IStompSocket['onopen']
@@ -31,7 +31,6 @@ export class StompSocket implements IStompSocket {
   reason: string | undefined
   readonly #socket: Socket
   #state = StompSocketState.CONNECTING
-  #corked = false
 
   /** `address`: host:port. */
   constructor(address: string, tls: ConnectionOptions | undefined) {
@@ -65,14 +64,6 @@ export class StompSocket implements IStompSocket {
 
   send(data: Parameters<IStompSocket['send']>[0]): void {
     if (this.#socket.destroyed) return
-    if (!this.#corked) {
-      this.#corked = true
-      this.#socket.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        this.#socket.uncork()
-      })
-    }
     this.#socket.write(bytesOf(data))
   }
 
