@@ -105,6 +105,8 @@ export interface RunningCore extends Core {
 }
 
 const HOUSEKEEPING_MS = 600_000
+/** Not before the doors at brokers have told which events they still need: what they have not sent may lie beyond what is kept for readers. */
+const FIRST_HOUSEKEEPING_MS = 60_000
 const KEYS_KEPT_MS = 7 * 86_400_000
 const RUNS_KEPT_MS = 7 * 86_400_000
 
@@ -139,7 +141,7 @@ export function createCore(options: CoreOptions): RunningCore {
       await tellAll(options, 'regent.started').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the start was not told'))
       await channels.open()
       await outbox.start(channels.relay())
-      housekeeping()
+      stopKeeping = clock.after(FIRST_HOUSEKEEPING_MS, housekeeping)
     },
     async recover() {
       const recovered = await supervisor.recover()

@@ -151,7 +151,6 @@ export class RelayRun {
   async #take(event: EventRow): Promise<void> {
     const { types } = this.relay
     const messages = types && !types.includes(event.type) ? [] : await this.#messagesOf(event)
-    this.#head = event.number
     if (messages.length > 0) {
       while (this.#open.size >= MOST_OPEN && !this.#stop.aborted) await this.#room()
       this.#stop.throwIfAborted()
@@ -165,6 +164,8 @@ export class RelayRun {
         () => undefined, // Regent stops: it is sent again at the next start.
       )
     }
+    // Not before it counts as being sent: the position must never pass one that is not.
+    this.#head = event.number
     this.#keepSoon()
   }
 
@@ -258,6 +259,7 @@ export class RelayRun {
   }
 
   #keepSoon(): void {
+    if (this.#stop.aborted) return
     this.#cancelKeep ??= this.#o.clock.after(CURSOR_MS, () => void this.#keep())
   }
 
