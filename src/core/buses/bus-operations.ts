@@ -60,7 +60,12 @@ async function publishAt(
   // The same key gets the id of the first time, so that a repetition is seen as one wherever it arrives.
   const accepted = await accept(async () => ({ id: message.id, topic, broker: place.broker }))
   const send = () => place.bus.publish(place.topic, { ...message, id: accepted.id }, signal)
-  await published.run(`${accepted.broker} ${accepted.topic} ${accepted.id}`, send, input.id !== undefined || accepted.id !== message.id)
+  // Agents may have brokers of their own of one kind, with topics of one name.
+  await published.run(
+    `${place.agentId ?? ''} ${accepted.broker} ${accepted.topic} ${accepted.id}`,
+    send,
+    input.id !== undefined || accepted.id !== message.id,
+  )
   return accepted
 }
 

@@ -1,3 +1,4 @@
+import type { BrokerSettings } from '../../contract/brokers.ts'
 import type { BrokerName } from '../../contract/bus-operations.ts'
 import type { ChannelDefaults, ChannelTopic } from '../../contract/channels.ts'
 import type { Caller } from '../../contract/tokens.ts'
@@ -34,6 +35,8 @@ export interface Wanted {
 export interface Place {
   readonly bus: Bus
   readonly broker: string
+  /** The agent, by its id, whose channel it is. */
+  readonly agentId?: string
   readonly topic: Topic
   readonly stem?: string
   /** To be called once, when the bus is not needed any more. */
@@ -65,6 +68,14 @@ export function needAdmin({ role, user }: Caller, what: string): void {
   if (role === 'admin') return
   throw new RegentError('FORBIDDEN', `${what} needs the role admin; ${user} has ${role}`, {
     hint: 'with an agent named, whoever may use the agent may use its channel',
+  })
+}
+
+/** Regent may read more than an agent may, and whoever makes an agent names these files. */
+function needFiles({ tls }: BrokerSettings, { role }: Caller): void {
+  if (role === 'admin' || (tls?.ca ?? tls?.cert ?? tls?.key) === undefined) return
+  throw new RegentError('FORBIDDEN', "the agent's broker is reached with files, which Regent reads for admins alone", {
+    hint: 'ask an admin, or speak with the broker by a client of its own; messages can be sent with: regent send AGENT',
   })
 }
 
@@ -101,11 +112,13 @@ async function channelOf(options: PlaceOptions, wanted: Wanted, ref: string, cal
   const taken = options.conditionsOf(agent.id).find(({ type }) => type === 'channel')
   if (taken) throw new RegentError('ILLEGAL_STATE', `${name} does not have its channel: ${taken.message}`)
   const topic = pick(place[way], wanted.fleeting)
-  const { broker } = place
-  if (broker === undefined) return { bus: options.bus, broker: 'bus', topic, stem: place.stem, done: nothing }
+  const { broker, stem } = place
+  const agentId = agent.id
+  if (broker === undefined) return { bus: options.bus, broker: 'bus', agentId, topic, stem, done: nothing }
+  needFiles(broker, caller)
   const bus = await options.brokers.at(broker)
   const release = () => void options.brokers.release(broker).catch(() => undefined)
-  return { bus, broker: place.backend, topic, stem: place.stem, done: () => void options.clock.after(LINGER_MS, release) }
+  return { bus, broker: place.backend, agentId, topic, stem, done: () => void options.clock.after(LINGER_MS, release) }
 }
 
 /** Of the ways that one channel has, the one that keeps messages, unless the other is asked for. */

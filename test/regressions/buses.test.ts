@@ -1,0 +1,125 @@
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
+import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
+import { brokerKey } from '../../src/contract/brokers.ts'
+import { Journal } from '../../src/core/events/journal.ts'
+import { Outbox } from '../../src/core/events/outbox.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { RegentError } from '../../src/kernel/errors.ts'
+import { silentLogger } from '../../src/kernel/logger.ts'
+import type { Bus } from '../../src/ports/bus.ts'
+import type { Store } from '../../src/ports/store.ts'
+import { CoreWorld, userCalled } from '../helpers/core-world.ts'
+import { FakeBroker } from '../helpers/fake-bus.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { until } from '../helpers/until.ts'
+
+const alice = userCalled('alice')
+const bob = userCalled('bob')
+
+async function team(world: CoreWorld, owner: string, name: string, pubsub_config: object, more: object = {}): Promise<string> {
+  const json_config = { pubsub_enabled: true, pubsub_config, ...more }
+  return (await world.call<{ id: string }>('agents.create', { agent: { kind: 'team', owner, name, subagents: [], json_config } })).id
+}
+
+const happen = (store: Store, count: number) =>
+  store.transaction((tables) =>
+    tables.events.appendAll(
+      Array.from({ length: count }, (_, at) => ({
+        ...{ at, type: 'regent.started' as const, agentId: null, agent: null, owner: null, actor: 'test', data: {} },
+      })),
+    ),
+  )
+
+it('an agent with a secret among the variables of a tool server had no channel', async () => {
+  const world = await CoreWorld.open()
+  const mcp = { servers: { search: { command: 'true', env: { BRAVE_API_KEY: 'a-secret-key' } } } }
+  await team(world, 'alice', 'news', { backend: 'memory', channel_name: 'shared' }, { mcp })
+  const second = await team(world, 'bob', 'news', { backend: 'memory', channel_name: 'shared' })
+  expect(await world.call('bus.publish', { agent: 'news', message: 'hello' }, alice)).toMatchObject({ topic: 'agent:shared' })
+  const { conditions } = await world.call<{ conditions: { type: string }[] }>('agents.get', { agent: second })
+  expect(conditions.map(({ type }) => type)).toContain('channel')
+})
+
+it("a topic that was named by a secret was not checked for its owner: others' channels could be read and written", async () => {
+  const world = await CoreWorld.open()
+  await team(world, 'alice', 'news', { backend: 'memory', channel_name: 'private' })
+  const channel_name = `\${secret:json_config.mine.token}`
+  await team(world, 'bob', 'spy', { backend: 'memory', channel_name }, { mine: { token: 'private' } })
+  await expect(world.call('bus.publish', { agent: 'spy', message: 'x' }, bob)).rejects.toMatchObject({ code: 'INVALID' })
+})
+
+it('files that an agent names for its broker were read by Regent for any user', async () => {
+  const world = await CoreWorld.open()
+  const kafka = { bootstrap_servers: ['127.0.0.1:1'], security_protocol: 'SSL', ssl_config: { cafile: '/dev/zero' } }
+  await team(world, 'alice', 'news', { backend: 'kafka', kafka })
+  await expect(world.call('bus.publish', { agent: 'news', message: 'x' }, alice)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+})
+
+it("a message with an id was not published when another agent's broker had been given one of that id on a topic of that name", async () => {
+  const world = await CoreWorld.open()
+  const brokers = new Map<string, FakeBroker>()
+  world.brokers.at = async (settings) => {
+    const broker = brokers.get(brokerKey(settings)) ?? new FakeBroker('redis')
+    brokers.set(brokerKey(settings), broker)
+    return broker.bus
+  }
+  for (const port of [1, 2])
+    await team(world, 'alice', `a${port}`, { backend: 'redis', channel_name: 'c', redis: { host: '127.0.0.1', port } })
+  for (const agent of ['a1', 'a2', 'a2']) await world.call('bus.publish', { agent, message: 'x', id: 'one' }, alice)
+  expect([...brokers.values()].map(({ taken }) => taken.length)).toEqual([1, 1])
+})
+
+it('what a relay of a door had not sent was pruned at the start, before the door told of its relay', async () => {
+  const world = await CoreWorld.open()
+  let away = true
+  const seen: number[] = []
+  const bus: Bus = Object.assign(Object.create(world.bus), {
+    publish: async (_topic: unknown, { id }: { id: string }) => {
+      if (away) throw new RegentError('UNAVAILABLE', 'the broker is away')
+      seen.push(Number(id))
+    },
+  })
+  const relay = {
+    name: 'door',
+    bus,
+    messages: async ({ number }: { number: number }) => [{ topic: { name: 't' }, message: { id: `${number}`, body: '' } }],
+  }
+  await world.core.relay(relay)
+  const first = (await world.store.read.cursors.get('relay:door')) + 1
+  await happen(world.store, 10_500)
+  await world.reborn()
+  await world.store.transaction(async () => undefined)
+  away = false
+  await world.core.relay(relay)
+  await until(() => seen.length > 10_000, 'most of them')
+  expect(seen[0]).toBe(first)
+})
+
+it('a relay that was stopped while it waited for room could count an event as sent that was not', async () => {
+  for (let turns = 0; turns < 10; turns++) {
+    const store = await openSqliteStore({ file: join(temporaryFolder(), 'regent.db'), logger: silentLogger, clock: systemClock })
+    const journal = new Journal(store, silentLogger)
+    await journal.open()
+    const held: (() => void)[] = []
+    const bus: Bus = Object.assign(Object.create(createMemoryBus({ clock: systemClock, logger: silentLogger })), {
+      publish: () => new Promise<void>((resolve) => held.push(resolve)),
+    })
+    const outbox = new Outbox({ store, journal, bus, clock: systemClock, logger: silentLogger })
+    onTestFinished(() => store.close())
+    await outbox.start({
+      name: 'test',
+      messages: async ({ number }) => [{ topic: { name: 't' }, message: { id: `${number}`, key: `${number}`, body: '' } }],
+    })
+    const before = await store.read.cursors.get('relay:test')
+    await happen(store, 101)
+    await until(() => held.length === 100, 'no room')
+    await new Promise((resolve) => setImmediate(resolve))
+    for (const done of held) done()
+    for (let turn = 0; turn < turns; turn++) await undefined
+    const sent = held.length
+    await outbox.close()
+    expect(await store.read.cursors.get('relay:test')).toBeLessThanOrEqual(before + sent)
+  }
+})
