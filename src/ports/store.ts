@@ -334,8 +334,8 @@ export interface Store {
    * Throws NO_SPACE when the disk is full and UNAVAILABLE when the database cannot be written.
    */
   transaction<T>(work: (tables: Tables) => Promise<T>): Promise<T>
-  /** Called after every commit, at most once a turn. */
-  onCommit(listener: () => void): void
+  /** Called after every commit, in their order; with the events of that commit where the store has them at hand. */
+  onCommit(listener: (events?: readonly EventRow[]) => void): void
   /** Throws UNAVAILABLE, in words, when it cannot be used. */
   check(): Promise<void>
   /** Waits for what was accepted, then closes. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ChannelTopic } from '../contract/channels.ts'
 import { hear, listenerEvent } from '../contract/envelopes.ts'
 import { heardIds } from '../contract/link.ts'
@@ -21,6 +22,8 @@ const LEAVE_MS = 250
 /** What cannot be held back (pub/sub) and waits to be worked on: so much of it is kept, in characters. */
 const MOST_CHARS = 32_000_000
 const ROOM = 200
+/** Of a broker's id of a message; a longer one is told by its hash. */
+const LONGEST_ID = 400
 
 /**
  * Hears the agent's channel: prompts are on disk before the broker learns that they were taken, so that none is lost and each is taken
@@ -140,7 +143,7 @@ export class Ear {
 
   #keep(topic: ChannelTopic, { id: own }: Incoming, content: string, metadata: Readonly<Record<string, unknown>>): Promise<void> {
     const { agentId, inbox } = this.#options
-    const id = `${heardIds(agentId)}${topic.name}:${own}`
+    const id = `${heardIds(agentId)}${topic.name}:${plainId(own)}`
     const message = { id, conversation: 'main', sender: 'channel', content, metadata }
     const { id: message_id, ...rest } = message
     const heard = { kind: 'heard' as const, message_id, ...rest, metadata: { ...metadata }, via: topic.name }
@@ -162,3 +165,7 @@ export class Ear {
     return true
   }
 }
+
+/** Whatever a foreign client calls its message: an id that Regent's store and link take, the same each time. */
+const plainId = (own: string): string =>
+  own.length <= LONGEST_ID && !/\p{Cc}/u.test(own) && own.isWellFormed() ? own : createHash('sha256').update(own).digest('hex')

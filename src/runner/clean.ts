@@ -7,6 +7,9 @@ const DEPTH = 32
 const TEXT_CHARS = 200_000
 const CONTENT_CHARS = 400_000
 const REASON_CHARS = 4_000
+/** Of a prompt as it was heard, well below what a frame of the link holds; characters may take six bytes there. */
+const HEARD_BYTES = 3 * 1024 * 1024
+const METADATA_BYTES = 1024 * 1024
 const forbidden = new Set(['__proto__', 'prototype'])
 
 /** Text that every store and every link takes: no NUL, no half of a surrogate pair. */
@@ -20,7 +23,7 @@ export function cleanBody(body: OutBody): OutBody {
     case 'say':
       return { ...body, author: cleanText(body.author), content: cleanContent(body.content), metadata: cleanObject(body.metadata) }
     case 'heard':
-      return { ...body, content: cleanText(body.content), metadata: cleanObject(body.metadata) }
+      return fitting({ ...body, content: cleanText(body.content), metadata: cleanObject(body.metadata) })
     case 'failed':
       return { ...body, reason: shorten(cleanText(body.reason), REASON_CHARS) }
     case 'usage':
@@ -29,6 +32,15 @@ export function cleanBody(body: OutBody): OutBody {
       return body
   }
 }
+
+/** The agent has the whole of it; what Regent shows is cut. */
+function fitting(heard: Extract<OutBody, { kind: 'heard' }>): OutBody {
+  if (sizeOf(heard) <= HEARD_BYTES) return heard
+  const { content, metadata } = heard
+  return { ...heard, content: shorten(content, TEXT_CHARS), metadata: sizeOf(metadata) <= METADATA_BYTES ? metadata : {} }
+}
+
+const sizeOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value))
 
 function cleanContent(content: unknown): unknown {
   const cleaned = clean(content, 0)

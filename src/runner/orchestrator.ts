@@ -52,7 +52,8 @@ export class Orchestrator {
     const notices = new Set<string>()
     const model = await this.#model(config.default_model, notices)
     const turn = { model: model.id, chat_turn: chatTurn(journal, work.message.conversation), name }
-    work.once('user', work.row('user', work.message.sender, work.message.content, turn))
+    // For whoever listens on its channel; Regent has the message itself.
+    if (config.pubsub_enabled) work.once('user', work.row('user', work.message.sender, work.message.content, turn))
     const history = await historyFor(work, journal, model)
     const text = subagents.length === 0 ? await this.#alone(work, model, history) : await this.#asTeam(work, model, history, notices)
     return { text, notice: notices.size === 0 ? null : [...notices].join('\n') }

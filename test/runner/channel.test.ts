@@ -85,6 +85,24 @@ describe('the channel of an agent at a broker', () => {
     expect(regent.problems).toEqual([])
   })
 
+  it('tells Regent no row that its link or its store would refuse, which would hold up all that come after it', async () => {
+    const runDir = temporaryFolder()
+    const regent = await LinkServer.open(runDir)
+    const { broker } = await onKafka({ runDir })
+    await listening(broker, 'in_c')
+    await broker.bus.publish({ name: 'in_c' }, { id: 'large', body: '\u0001'.repeat(1024 * 1024) })
+    await broker.bus.publish({ name: 'in_c' }, { id: `nul\0${'x'.repeat(100_000)}`, body: 'an odd id' })
+    await broker.bus.publish(
+      { name: 'in_c' },
+      { id: 'many', body: `{"type":"user","content":"numbers","metadata":{"n":[1${',1e20'.repeat(200_000)}]}}` },
+    )
+    await until(() => regent.taken.of('done').length === 3, 'the work to end')
+    const heard = regent.taken.of('heard') as { message_id: string }[]
+    expect(heard.every((one) => JSON.stringify(one).length < 3.5 * 1024 * 1024 && one.message_id.length < 500)).toBe(true)
+    expect(heard[1]?.message_id).toMatch(/^heard:agent-1:in_c:[0-9a-f]{64}$/)
+    expect(regent.problems).toEqual([])
+  })
+
   it('says what it could not say as soon as the broker is back, in order, and again over a restart', async () => {
     const stateDir = join(temporaryFolder(), 'state')
     const { broker, heard, runner, start } = await onKafka({ stateDir })

@@ -59,7 +59,7 @@ describe('a runner that is killed', () => {
     expect(regent.taken.finals('m1').map((row) => row.content)).toEqual(['the answer'])
     expect(regent.taken.of('usage')).toHaveLength(4)
     expect(regent.taken.of('tried').map((row) => row.tries)).toEqual([2])
-    expect(regent.taken.of('say').map((row) => row.type)).toEqual(['user', 'assistant', 'assistant'])
+    expect(regent.taken.of('say').map((row) => row.type)).toEqual(['assistant', 'assistant'])
     expect(regent.taken.of('done')).toHaveLength(1)
     expect(regent.taken.repeated).toBe(0)
     expect(second.err()).toBe('')

@@ -90,7 +90,7 @@ describe('the inbox', () => {
     await say(runner, 'go')
     expect(models.asked.map((request) => request.purpose)).toEqual(['plan', 'work', 'plan', 'synthesise', 'synthesise', 'synthesise'])
     const says = bodies(runner).filter((body) => body.kind === 'say')
-    expect(says.map((body) => body.type)).toEqual(['user', 'assistant', 'assistant'])
+    expect(says.map((body) => body.type)).toEqual(['assistant', 'assistant'])
   })
 
   it('waits as long as a provider that limits it asks, and says that it is limited', async () => {

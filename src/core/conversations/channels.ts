@@ -16,6 +16,9 @@ import { post } from './inbox.ts'
 import type { Links } from './links.ts'
 import { StandIn } from './stand-in.ts'
 
+/** Handlers begin in the order of the messages and go to the store at once, which keeps it: so several may wait for one commit. */
+const AT_ONCE = 64
+
 export interface ChannelOptions {
   readonly store: Store
   readonly journal: Journal
@@ -178,7 +181,7 @@ export class Channels implements Claims {
       throw error
     }
     this.#subscriptions.set(agentId, [
-      bus.subscribe(inbound(stem), take(true), { group: agentId }).catch(failed),
+      bus.subscribe(inbound(stem), take(true), { group: agentId, concurrency: AT_ONCE }).catch(failed),
       bus.subscribe(outbound(stem), take(false), { group: agentId }).catch(failed),
     ])
   }

@@ -1,7 +1,7 @@
 import type { OutRow } from '../../contract/link.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import type { AgentRow, NewEvent, NewMessage, Store, Tables, UsageRow } from '../../ports/store.ts'
+import type { AgentRow, NewEvent, NewMessage, Store, Tables } from '../../ports/store.ts'
 import { eventOf } from '../supervision/situation.ts'
 
 /** Longer contents stand whole in the message; its event carries this much of them. */
@@ -46,7 +46,8 @@ class Taking {
   #said: ReadonlyMap<string, number> = new Map()
   readonly #worked = new Set<string>()
   readonly #buried = new Set<string>()
-  #used: UsageRow | undefined
+  /** By model. */
+  readonly #used = new Map<string, Used>()
 
   constructor(tables: Tables, agent: AgentRow, now: number) {
     this.#tables = tables
@@ -60,7 +61,7 @@ class Taking {
     for (const row of rows) await this.#row(row)
     await this.#deliver(accepted)
     await this.#tables.messages.setState([...this.#worked], 'acknowledged')
-    if (this.#used) await this.#tables.usages.add(this.#used)
+    await this.#use()
     await this.#tables.events.appendAll(this.#events)
   }
 
@@ -232,18 +233,33 @@ class Taking {
     this.#tell('approval.answered', at, { id, confirmed, by, via, tool, server, message_id: messageId }, by)
   }
 
-  #usage(body: Body<'usage'>, at: number): void {
-    const { model, input_tokens, output_tokens, cost_usd } = body
-    const before = this.#used ?? { agentId: this.#agent.id, modelCalls: 0, inputTokens: 0, outputTokens: 0, costUsd: 0 }
-    this.#used = {
-      agentId: before.agentId,
-      modelCalls: before.modelCalls + 1,
-      inputTokens: before.inputTokens + input_tokens,
-      outputTokens: before.outputTokens + output_tokens,
-      costUsd: before.costUsd === null || cost_usd === null ? null : before.costUsd + cost_usd,
-    }
-    this.#tell('usage.recorded', at, { model, input_tokens, output_tokens, cost_usd })
+  #usage({ model, input_tokens, output_tokens, cost_usd }: Body<'usage'>, at: number): void {
+    const before = this.#used.get(model) ?? { calls: 0, input_tokens: 0, output_tokens: 0, cost_usd: 0 }
+    this.#used.set(model, {
+      at,
+      calls: before.calls + 1,
+      input_tokens: before.input_tokens + input_tokens,
+      output_tokens: before.output_tokens + output_tokens,
+      cost_usd: before.cost_usd === null || cost_usd === null ? null : before.cost_usd + cost_usd,
+    })
   }
+
+  /** Of each model together: one event tells of all its calls in these rows. */
+  async #use(): Promise<void> {
+    for (const [model, { at, ...used }] of this.#used) {
+      const { calls: modelCalls, input_tokens: inputTokens, output_tokens: outputTokens, cost_usd: costUsd } = used
+      await this.#tables.usages.add({ agentId: this.#agent.id, modelCalls, inputTokens, outputTokens, costUsd })
+      this.#tell('usage.recorded', at, { model, ...used })
+    }
+  }
+}
+
+interface Used {
+  readonly at: number
+  readonly calls: number
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cost_usd: number | null
 }
 
 function shown(content: Json): JsonObject {

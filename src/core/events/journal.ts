@@ -38,7 +38,9 @@ export class Journal {
   /** Starts to follow. To be called once, before anything is written. */
   async open(): Promise<void> {
     this.#newest = (await this.#store.read.events.window()).newest
-    this.#store.onCommit(() => void this.#pull())
+    this.#store.onCommit((events) => {
+      if (!events || !this.#follows(events)) void this.#pull()
+    })
   }
 
   get newest(): number {
@@ -106,6 +108,23 @@ export class Journal {
     })
   }
 
+  /** Takes the events of a commit as they are; false where they are not the next ones, which must then be read. */
+  #follows(events: readonly EventRow[]): boolean {
+    const [first] = events
+    if (first === undefined) return true
+    const last = events.at(-1)?.number ?? 0
+    if (this.#pulling || first.number !== this.#newest + 1 || last !== this.#newest + events.length) return false
+    this.#append(events, last)
+    return true
+  }
+
+  #append(events: readonly EventRow[], last: number): void {
+    this.#ring.push(...events)
+    if (this.#ring.length > RING * 2) this.#ring = this.#ring.slice(-RING)
+    this.#newest = last
+    for (const wake of [...this.#waiters]) wake()
+  }
+
   async #pull(): Promise<void> {
     this.#pullAgain = true
     if (this.#pulling) return
@@ -126,10 +145,7 @@ export class Journal {
       const page = await this.#store.read.events.list({ after: this.#newest, limit: PAGE })
       const last = page.at(-1)
       if (!last) return
-      this.#ring.push(...page)
-      if (this.#ring.length > RING * 2) this.#ring = this.#ring.slice(-RING)
-      this.#newest = last.number
-      for (const wake of [...this.#waiters]) wake()
+      this.#append(page, last.number)
       if (page.length < PAGE) return
     }
   }

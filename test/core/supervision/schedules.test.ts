@@ -40,7 +40,15 @@ const exits = (world: Supervised, code: number) => world.runtime.last.end({ kind
 const advance = async (world: Supervised, ms: number) => {
   for (let left = ms; left > 0; left -= 60_000) {
     world.clock.advance(Math.min(left, 60_000))
+    await settled(world)
+  }
+}
+
+/** What was under way, and what followed from it, is on the disk. */
+const settled = async (world: Supervised) => {
+  for (let round = 0; round < 2; round++) {
     await new Promise((resolve) => setImmediate(resolve))
+    await world.store.transaction(async (tables) => tables.cursors.get(''))
   }
 }
 
@@ -111,6 +119,7 @@ describe('a schedule', () => {
     const { world, agent } = await planned(hourly())
     await advance(world, HOUR)
     await fired(world, agent, 1)
+    await until(() => world.runtime.runs.length === 1, 'its run')
     await world.ask('delete', agent, true)
     expect(await world.store.read.cursors.get(scheduleCursor(agent, 0))).toBe(0)
     await advance(world, 2 * HOUR)
@@ -139,6 +148,7 @@ describe('what passed while Regent was down', () => {
     world.watching.close()
     world.clock.advance(3 * HOUR + 1)
     await world.reborn()
+    await settled(world)
     await advance(world, 1000)
     expect(await fired(world, agent, 1)).toMatchObject([{ planned: from + HOUR, missed: true, done }])
     if (runs > 0) await world.reaches(agent, 'RUNNING')

@@ -27,6 +27,7 @@ export class EventsTable implements Events {
     const values = numbered(this.#db, 'events', written.encode(event))
     if (values.number !== undefined) {
       await send(this.#db, 'events.append', Object.values(values), (sql) => sql.insertInto('events').values(values))
+      this.#db.appended?.push({ number: values.number, ...event })
       return values.number
     }
     const row = await rowOf(this.#db, 'events.append', Object.values(values), (sql) =>
@@ -41,6 +42,8 @@ export class EventsTable implements Events {
       const values = some.map((event) => numbered(this.#db, 'events', written.encode(event)))
       const parameters = values.flatMap((row) => Object.values(row))
       await send(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
+      for (const [at, { number }] of values.entries())
+        if (number !== undefined) this.#db.appended?.push({ number, ...(some[at] as NewEvent) })
     }
   }
 

@@ -2,7 +2,7 @@ import { type ControlledTransaction, sql } from 'kysely'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import type { Tables } from '../../../ports/store.ts'
+import type { EventRow, Tables } from '../../../ports/store.ts'
 import type { Schema } from './schema.ts'
 
 type Transaction = ControlledTransaction<Schema>
@@ -34,6 +34,8 @@ export interface GroupCommitOptions {
   readonly remote?: RemoteDatabase
   /** Makes what was committed until now durable, outside of this thread. Without it a commit is durable by itself. */
   readonly sync?: () => Promise<void>
+  /** What the transaction that `tables` were made for last appended, where that is known. */
+  readonly appended?: () => readonly EventRow[] | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** Works in one transaction. */
@@ -57,7 +59,8 @@ export interface RemoteDatabase {
   readonly wasCommitted: () => Promise<boolean | undefined>
 }
 
-type Settings = Required<Omit<GroupCommitOptions, 'remote' | 'sync'>> & Pick<GroupCommitOptions, 'remote' | 'sync'>
+type Hooks = 'remote' | 'sync' | 'appended'
+type Settings = Required<Omit<GroupCommitOptions, Hooks>> & Pick<GroupCommitOptions, Hooks>
 
 const LOCK_PAUSE_MS = 25
 /** How long a work may wait for others to come along while the process is busy anyway, and the length of a turn that was idle. */
@@ -72,7 +75,7 @@ const WORTH_A_COMMIT = 32
  */
 export class GroupCommit {
   readonly #options: Settings
-  readonly #listeners: (() => void)[] = []
+  readonly #listeners: ((events?: readonly EventRow[]) => void)[] = []
   #queue: Waiting[] = []
   #draining: Promise<void> | undefined
   #closed = false
@@ -99,7 +102,7 @@ export class GroupCommit {
     })
   }
 
-  onCommit(listener: () => void): void {
+  onCommit(listener: (events?: readonly EventRow[]) => void): void {
     this.#listeners.push(listener)
   }
 
@@ -206,12 +209,13 @@ export class GroupCommit {
   /** Callers and listeners hear of a commit when it is on the disk, in the order of the commits; meanwhile the next one may be made. */
   #synced(sync: () => Promise<void>, batch: readonly Waiting[], told: () => void): false {
     const before = this.#syncing
+    const events = this.#options.appended?.()
     const synced = sync()
       .finally(() => before)
       .then(
         () => {
           told()
-          this.announce()
+          this.announce(events)
         },
         (error: unknown) => void refuse(batch, error),
       )
@@ -273,10 +277,10 @@ export class GroupCommit {
   }
 
   /** Tells the listeners, also of what others committed. */
-  announce(): void {
+  announce(events?: readonly EventRow[]): void {
     for (const listener of this.#listeners) {
       try {
-        listener()
+        listener(events)
       } catch (error) {
         this.#options.logger.error({ reason: reasonOf(error) }, 'a listener for commits failed')
       }

@@ -1,5 +1,16 @@
 import type { CompiledQuery, Expression, Generated, Kysely, SqlBool } from 'kysely'
-import type { AgentRow, ApprovalRow, CommandRow, LifeRow, NewEvent, NewMessage, RunRow, TokenRow, UsageRow } from '../../../ports/store.ts'
+import type {
+  AgentRow,
+  ApprovalRow,
+  CommandRow,
+  EventRow,
+  LifeRow,
+  NewEvent,
+  NewMessage,
+  RunRow,
+  TokenRow,
+  UsageRow,
+} from '../../../ports/store.ts'
 import type { Columns } from './codec.ts'
 
 /** The tables as kysely sees them; each dialect's migrations create them. */
@@ -28,5 +39,7 @@ export interface Database {
   /** Sends a statement whose result nobody needs and waits for nothing: if it fails, the transaction fails later. */
   readonly later?: (query: CompiledQuery) => void
   /** The next number of a table, where the dialect does not give it. */
-  readonly next?: (table: 'events' | 'messages') => number
+  readonly next?: (table: 'events' | 'messages') => number | undefined
+  /** Takes note of the events that this transaction appends. */
+  readonly appended?: EventRow[]
 }

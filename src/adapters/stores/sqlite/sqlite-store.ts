@@ -9,6 +9,7 @@ import type { Database, Schema } from '../shared/schema.ts'
 import { tablesOf } from '../shared/tables.ts'
 import { DiskSync } from './disk-sync.ts'
 import { isBusy, storeError } from './errors.ts'
+import { EventNumbers } from './event-numbers.ts'
 import { inspect } from './inspect.ts'
 import { create, upgrade } from './migrate.ts'
 import { type Migration, migrations as released } from './migrations.ts'
@@ -100,9 +101,11 @@ function databaseOf(connection: Kysely<Schema>, compiled: Map<string, CompiledQu
 function groupOver(writer: NodeSqlite, wal: WriteAheadLog, disk: DiskSync, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
   const db = kyselyOver(writer)
   const compiled = new Map<string, CompiledQuery>()
+  const numbers = new EventNumbers(writer)
   return new GroupCommit({
     begin: () => db.startTransaction().execute(),
-    tables: (transaction) => tablesOf(databaseOf(transaction, compiled)),
+    tables: (transaction, isolated) => tablesOf({ ...databaseOf(transaction, compiled), ...numbers.begin(isolated) }),
+    appended: () => numbers.end(),
     isBusy,
     sync: () => disk.sync(),
     makeRoom() {
