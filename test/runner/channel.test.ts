@@ -91,10 +91,10 @@ describe('the channel of an agent at a broker', () => {
     const { broker } = await onKafka({ runDir })
     await listening(broker, 'in_c')
     await broker.bus.publish({ name: 'in_c' }, { id: 'large', body: '\u0001'.repeat(1024 * 1024) })
-    await broker.bus.publish({ name: 'in_c' }, { id: `nul\0${'x'.repeat(100_000)}`, body: 'an odd id' })
+    await broker.bus.publish({ name: 'in_c' }, { id: `nul\0${'x'.repeat(50_000)}`, body: 'an odd id' })
     await broker.bus.publish(
       { name: 'in_c' },
-      { id: 'many', body: `{"type":"user","content":"numbers","metadata":{"n":[1${',1e20'.repeat(200_000)}]}}` },
+      { id: 'many', body: `{"type":"user","content":"numbers","metadata":{"n":[1${',1e20'.repeat(190_000)}]}}` },
     )
     await until(() => regent.taken.of('done').length === 3, 'the work to end')
     const heard = regent.taken.of('heard') as { message_id: string }[]
