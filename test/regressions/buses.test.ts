@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { Track } from '../../src/adapters/buses/kafka/track.ts'
+import { Worker } from '../../src/adapters/buses/kafka/worker.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
 import { brokerKey } from '../../src/contract/brokers.ts'
@@ -122,4 +124,22 @@ it('a relay that was stopped while it waited for room could count an event as se
     await outbox.close()
     expect(await store.read.cursors.get('relay:test')).toBeLessThanOrEqual(before + sent)
   }
+})
+
+it('of messages that Kafka brought together the first was handed over last where many are handled at once', async () => {
+  const seen: string[] = []
+  const worker = new Worker({
+    handler: async ({ id }) => void seen.push(id),
+    ...{ concurrency: 64, maxAttempts: 5, clock: systemClock, bury: async () => {}, mark: async () => {}, onDone: () => {} },
+  })
+  const track = new Track(0, 0n, new AbortController().signal)
+  track.lastMark = Number.NEGATIVE_INFINITY
+  const order = Array.from({ length: 20 }, (_, at) => `${at}`)
+  track.take(
+    order.map((id, at) => ({ offset: BigInt(at), message: { id, body: '', topic: { name: 't' } }, size: 0, attempt: 1 })),
+    20n,
+  )
+  worker.add(track)
+  await until(() => seen.length === 20, 'all of them')
+  expect(seen).toEqual(order)
 })

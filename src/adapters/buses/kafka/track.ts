@@ -31,6 +31,8 @@ export class Track {
   /** So many are told to the broker before they are handled. */
   careful = 0
   lastMark = 0
+  /** The broker is being told of a message that is about to be handled. */
+  announcing = false
   committed: bigint
 
   constructor(partition: number, position: bigint, stop: AbortSignal, metadata = '') {

@@ -59,7 +59,8 @@ export class Worker {
     for (let step = 0; step < this.#tracks.length; step++) {
       const at = (this.#next + step) % this.#tracks.length
       const track = this.#tracks[at]
-      if (!track || track.queue.length === 0 || track.signal.aborted || (concurrency === 1 && track.retrying > 0)) continue
+      if (!track || track.queue.length === 0 || track.signal.aborted || track.announcing || (concurrency === 1 && track.retrying > 0))
+        continue
       this.#next = at + 1
       return track
     }
@@ -87,7 +88,9 @@ export class Worker {
     try {
       if (this.#unannounced(track, item)) await this.#announce(track, item)
       if (track.signal.aborted) return
-      await handler({ ...item.message, attempt: item.attempt }, track.signal)
+      const handled = (async () => handler({ ...item.message, attempt: item.attempt }, track.signal))()
+      this.#goOn(track)
+      await handled
     } catch (error) {
       // One that was cut off by the end of its subscriber has not failed.
       if (track.signal.aborted) return
@@ -108,12 +111,20 @@ export class Worker {
   async #announce(track: Track, item: Item): Promise<void> {
     const { mark, clock } = this.#options
     track.tried(item)
+    track.announcing = true
     track.lastMark = clock.elapsed()
     const marked = mark?.(track).catch(() => {})
     // It is on its way when this turn ends; only after a bad end is it worth to wait until it has arrived.
     if (track.careful > 0) await marked
     else await new Promise((resolve) => setImmediate(resolve))
     if (track.careful > 0) track.careful -= 1
+  }
+
+  /** What is behind one that was announced begins after it: handlers begin in the order of the partition. */
+  #goOn(track: Track): void {
+    if (!track.announcing) return
+    track.announcing = false
+    this.dispatch()
   }
 
   #retry(track: Track, item: Item): void {
