@@ -143,3 +143,11 @@ it('of messages that Kafka brought together the first was handed over last where
   await until(() => seen.length === 20, 'all of them')
   expect(seen).toEqual(order)
 })
+
+it('Regent did not stop while its own bus had been away since it subscribed to a channel', async () => {
+  const world = await CoreWorld.open()
+  world.bus.subscribe = (_topic, _handler, { signal } = {}) =>
+    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }))
+  await world.team()
+  await expect(world.reborn()).resolves.toBeUndefined()
+})

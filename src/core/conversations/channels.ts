@@ -45,6 +45,12 @@ interface Channel {
   readonly stem: string | undefined
 }
 
+/** What is subscribed for one agent; undefined where the bus refused. */
+interface Listening {
+  readonly leaving: AbortController
+  readonly made: readonly Promise<Subscription | undefined>[]
+}
+
 /** Where people write to the agent, and where it speaks; confirmation requests go to both. */
 const inbound = (stem: string): Topic => ({ name: `agent:${stem}` })
 const outbound = (stem: string): Topic => ({ name: `agent_${stem}` })
@@ -58,7 +64,7 @@ export class Channels implements Claims {
   readonly #options: ChannelOptions
   readonly #standIn: StandIn
   readonly #channels = new Map<string, Channel>()
-  readonly #subscriptions = new Map<string, Promise<Subscription>[]>()
+  readonly #subscriptions = new Map<string, Listening>()
   /** Who has each key; those that hold their channel. */
   readonly #owners = new Map<string, string>()
   readonly #holding = new Set<string>()
@@ -97,8 +103,7 @@ export class Channels implements Claims {
   /** Its channel is free; another owner's agent that wished for it has it now. */
   remove(agentId: string): void {
     if (!this.#channels.delete(agentId)) return
-    for (const subscription of this.#subscriptions.get(agentId) ?? []) void subscription.then((one) => one.close())
-    this.#subscriptions.delete(agentId)
+    void this.#leave(agentId)
     this.#standIn.leave(agentId)
     if (!this.#holding.delete(agentId)) return
     this.#owners.clear()
@@ -141,9 +146,17 @@ export class Channels implements Claims {
   }
 
   async close(): Promise<void> {
-    const all = [...this.#subscriptions.values()].flat()
-    this.#subscriptions.clear()
-    await Promise.all([this.#standIn.close(), ...all.map(async (subscription) => (await subscription).close())])
+    await Promise.all([this.#standIn.close(), ...[...this.#subscriptions.keys()].map((agentId) => this.#leave(agentId))])
+  }
+
+  /** Also where the bus was away all the time, so that nothing is subscribed yet. */
+  async #leave(agentId: string): Promise<void> {
+    const listening = this.#subscriptions.get(agentId)
+    this.#subscriptions.delete(agentId)
+    listening?.leaving.abort(new Error('the channel is left'))
+    const failed = (error: unknown) =>
+      this.#options.logger.warn({ agent: agentId, error: reasonOf(error) }, 'a channel was not left in order')
+    await Promise.all((listening?.made ?? []).map(async (made) => (await made)?.close().catch(failed)))
   }
 
   #outgoing(event: EventRow): { topic: Topic; message: Outgoing }[] {
@@ -176,14 +189,17 @@ export class Channels implements Claims {
     if (this.#subscriptions.has(agentId)) return
     const { bus, logger } = this.#options
     const take = (withPrompts: boolean) => (message: Incoming) => this.#take(channel, message, withPrompts)
-    const failed = (error: unknown) => {
-      logger.error({ agent: agentId, channel: stem, error: reasonOf(error) }, 'a channel could not be subscribed')
-      throw error
+    const leaving = new AbortController()
+    const { signal } = leaving
+    const refused = (error: unknown) => {
+      if (!signal.aborted) logger.error({ agent: agentId, channel: stem, error: reasonOf(error) }, 'a channel could not be subscribed')
+      return undefined
     }
-    this.#subscriptions.set(agentId, [
-      bus.subscribe(inbound(stem), take(true), { group: agentId, concurrency: AT_ONCE }).catch(failed),
-      bus.subscribe(outbound(stem), take(false), { group: agentId }).catch(failed),
-    ])
+    const made = [
+      bus.subscribe(inbound(stem), take(true), { group: agentId, concurrency: AT_ONCE, signal }).catch(refused),
+      bus.subscribe(outbound(stem), take(false), { group: agentId, signal }).catch(refused),
+    ]
+    this.#subscriptions.set(agentId, { leaving, made })
   }
 
   async #standFor({ agent }: Channel): Promise<void> {
