@@ -19,7 +19,7 @@ import { parsePostgresUrl } from './adapters/stores/postgres/address.ts'
 import type { Found } from './adapters/stores/sqlite/set-aside.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
-import { parseBrokerUrl } from './contract/brokers.ts'
+import { parseBrokerUrl, secretsOf } from './contract/brokers.ts'
 import { channelDefaults } from './contract/channels.ts'
 import type { Check } from './contract/system.ts'
 import { type CoreOptions, createCore, type RunningCore } from './core/create-core.ts'
@@ -72,7 +72,8 @@ export async function compose(config: Config, linkUrl: () => string): Promise<Co
   try {
     const secrets = await createFileSecrets({ dir: home.paths.secrets })
     const log = keep(openLogFile(join(home.dir, 'regent.log')))
-    const logger = createLogger(config, [home.token, config.models.anthropicKey, config.models.openaiKey, passwordOf(config)], secrets, log)
+    const { anthropicKey, openaiKey } = config.models
+    const logger = createLogger(config, [home.token, anthropicKey, openaiKey, passwordOf(config), ...brokerSecrets(config)], secrets, log)
     const ballast = keep(new Ballast({ dir: home.dir, clock: systemClock, logger }))
     await refuseLostFile(config)
     const store = keep(await openStore(config, logger, { ballast, beforeCreate: () => refuseLost(config, placeOf(config)) }))
@@ -190,6 +191,13 @@ const placeOf = (config: Config): string =>
   isPostgres(config) ? `PostgreSQL at ${parsePostgresUrl(config.databaseUrl).place}` : databaseOf(config)
 
 const passwordOf = (config: Config): string | undefined => (isPostgres(config) ? parsePostgresUrl(config.databaseUrl).password : undefined)
+
+/** As they are and as they stand in addresses. */
+const brokerSecrets = ({ busUrl, brokers }: Config): string[] =>
+  [busUrl, ...Object.values(brokers)]
+    .filter((url) => !url.startsWith('memory:'))
+    .flatMap((url) => secretsOf(parseBrokerUrl(url)))
+    .flatMap((secret) => [secret, encodeURIComponent(secret)])
 
 /** For what is done with SQLite's file and not with a database on a server. */
 const notInFile = (config: Config, what: string): RegentError =>

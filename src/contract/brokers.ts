@@ -83,6 +83,10 @@ export const describeBroker = ({ kind, addresses, database, tls }: BrokerSetting
 /** Equal for settings that mean the same client. Holds secrets: for maps, never for logs. */
 export const brokerKey = (settings: BrokerSettings): string => JSON.stringify(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)))
 
+/** What must not be told. */
+export const secretsOf = ({ password, sasl }: BrokerSettings): readonly string[] =>
+  [password, sasl && 'password' in sasl ? sasl.password : undefined].filter((secret) => secret !== undefined && secret !== '') as string[]
+
 export const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/?]*@/, '//***@')
 
 function accountOf(account: string | undefined): [string | undefined, string | undefined] {

@@ -81,7 +81,8 @@ export class Journal {
     if (position >= this.#newest) return []
     const first = this.#ring[0]
     if (first && first.number <= position + 1) return this.#ring.slice(this.#indexAfter(position), this.#indexAfter(position) + PAGE)
-    return this.#store.read.events.list({ after: position, limit: PAGE })
+    // What was committed since may not be on the disk yet.
+    return this.#store.read.events.list({ after: position, before: this.#newest + 1, limit: PAGE })
   }
 
   #indexAfter(position: number): number {

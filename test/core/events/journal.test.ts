@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Caller } from '../../../src/contract/tokens.ts'
+import { Journal } from '../../../src/core/events/journal.ts'
+import { silentLogger } from '../../../src/kernel/logger.ts'
 import { CoreWorld, userCalled } from '../../helpers/core-world.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -32,6 +34,28 @@ describe('the journal', () => {
     expect(items[0]?.event?.type).toBe('regent.started')
     const numbers = items.map((item) => item.event?.number ?? 0)
     expect(numbers).toEqual(Array.from({ length: 32 }, (_, index) => index + 1))
+  })
+
+  it('shows nothing of a commit before the store has told of it, though it can be read: it may not be on the disk', async () => {
+    const { store } = await CoreWorld.open()
+    const told: (() => void)[] = []
+    const journal = new Journal(Object.assign(Object.create(store), { onCommit: (tell: () => void) => told.push(tell) }), silentLogger)
+    await journal.open()
+    const { newest } = journal
+    const nobody = { at: 0, type: 'regent.started' as const, agentId: null, agent: null, owner: null, actor: 'test', data: {} }
+    await store.transaction((tables) => tables.events.append(nobody))
+    const stop = new AbortController()
+    const seen: number[] = []
+    const reading = (async () => {
+      for await (const item of journal.read(0, {}, stop.signal)) if (item.kind === 'event') seen.push(item.event.number)
+    })()
+    await until(() => seen.includes(newest), 'what was there')
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(seen.at(-1)).toBe(newest)
+    for (const tell of told) tell()
+    await until(() => seen.at(-1) === newest + 1, 'what was told of')
+    stop.abort()
+    await reading
   })
 
   it('shows each user his own agents alone', async () => {
