@@ -25,7 +25,16 @@ export const supervisor = {
 }
 
 /** Small programs that tests and this script call, and that a bare Debian lacks; with the package that has each. */
-const small = { curl: 'curl', ps: 'procps', ip: 'iproute2', git: 'git' }
+const small = {
+  curl: 'curl',
+  ps: 'procps',
+  ip: 'iproute2',
+  git: 'git',
+  openssl: 'openssl',
+  kcat: 'kcat',
+  'amqp-publish': 'amqp-tools',
+  stomp: 'python3-stomp',
+}
 
 export const tools = {
   name: 'tools',

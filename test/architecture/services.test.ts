@@ -90,7 +90,7 @@ describeWith('redis', 'npm run services', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it('starts a server on loopback, finds it running, and stops all of it [I2-PRJ-03]', async () => {
+  it('starts a server on loopback, finds it running, and stops all of it [I2-PRJ-03] [I4-BUS-14]', async () => {
     const first = await services('start', 'redis')
     expect(first.output).toMatch(/^redis +started +\d+\.\d s +redis:\/\/127\.0\.0\.1:\d+$/m)
     const { urls, processes } = state()

@@ -20,7 +20,9 @@ export interface Outside {
 const PATIENCE_MS = 60_000
 
 export function crashing(open: () => Promise<Bus>, outside: Outside | undefined): void {
-  it('brings again what a killed subscriber held, under the same ids, or has nothing to lose', { timeout: PATIENCE_MS }, async () => {
+  it('brings again what a killed subscriber held, under the same ids, or has nothing to lose [part of I4-BUS-08]', {
+    timeout: PATIENCE_MS,
+  }, async () => {
     const bus = await open()
     if (!outside) return expect(bus.can.durable).toBe(false)
     const [topic, group] = [freshTopic(), `g-${randomUUID().slice(0, 8)}`]
@@ -37,7 +39,7 @@ export function crashing(open: () => Promise<Bus>, outside: Outside | undefined)
 }
 
 export function disconnecting(open: () => Promise<Bus>, outside: Outside | undefined): void {
-  it('outlives lost connections and loses nothing by them', { timeout: PATIENCE_MS }, async () => {
+  it('outlives lost connections and loses nothing by them [I4-BUS-09]', { timeout: PATIENCE_MS }, async () => {
     const direct = await open()
     const openAt = outside?.openAt
     if (!openAt) return expect(direct.status()).toMatchObject({ connected: true, reconnects: 0, reason: null })
@@ -77,7 +79,9 @@ export function disconnecting(open: () => Promise<Bus>, outside: Outside | undef
     }
     return expect(bus.status().connected).toBe(true)
   })
+}
 
+export function awaiting(open: () => Promise<Bus>, outside: Outside | undefined): void {
   it('waits with a subscription for a broker that is away, until it is there or the caller gives up', {
     timeout: PATIENCE_MS,
   }, async () => {

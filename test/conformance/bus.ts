@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Bus } from '../../src/ports/bus.ts'
 import { until } from '../helpers/until.ts'
 import { bodies, freshTopic, listen, message } from './bus-talk.ts'
-import { crashing, disconnecting, type Outside, pressing } from './bus-trouble.ts'
+import { awaiting, crashing, disconnecting, type Outside, pressing } from './bus-trouble.ts'
 
 /** Opens a client of one and the same broker and closes it when the test ends; called once or more in each test. */
 export type OpenBus = () => Promise<Bus>
@@ -20,6 +20,7 @@ export function busConformance(name: string, open: OpenBus, outside?: Outside): 
     telling(open)
     crashing(open, outside)
     disconnecting(open, outside)
+    awaiting(open, outside)
     pressing(open)
   })
 }
@@ -109,7 +110,7 @@ function sharing(open: OpenBus): void {
     expect(count()).toBe(bus.can.groups ? 40 : 80)
   })
 
-  it('keeps what comes for a known group while it is away, or declares that it does not', async () => {
+  it('keeps what comes for a known group while it is away, or declares that it does not [I4-BUS-10]', async () => {
     const bus = await open()
     const topic = freshTopic()
     const before = await listen(bus, topic, { group: 'g' })
@@ -193,7 +194,7 @@ function retrying(open: OpenBus): void {
     expect(await bus.deadLetters(topic)).toEqual([])
   })
 
-  it('gives up after the last attempt, keeps the message with the reason, and goes on', async () => {
+  it('gives up after the last attempt, keeps the message with the reason, and goes on [I4-BUS-08]', async () => {
     const bus = await open()
     const topic = freshTopic()
     const { got } = await listen(bus, topic, { maxAttempts: 2 }, async ({ body }) => {

@@ -8,13 +8,16 @@ export const openKafka: OpenBare = async (url, name) => {
   const producer = new Producer({ clientId: 'bare', bootstrapBrokers, serializers: stringSerializers })
   const consumer = new Consumer({ clientId: 'bare', bootstrapBrokers, groupId: name, deserializers: stringDeserializers })
   const waiting: { topic: string; value: string; headers: Record<string, string> }[] = []
-  const sending = Promise.resolve()
+  let sending = Promise.resolve()
   return {
-    async publish(body) {
-      await producer.send({
-        messages: [{ topic: name, value: body, headers: { 'regent-id': crypto.randomUUID() } }],
-        acks: ProduceAcks.ALL,
+    // What comes while a send is under way goes with the next: the library sends what it is given at once.
+    publish(body) {
+      waiting.push({ topic: name, value: body, headers: { 'regent-id': crypto.randomUUID() } })
+      sending = sending.then(async () => {
+        const messages = waiting.splice(0)
+        if (messages.length > 0) await producer.send({ messages, acks: ProduceAcks.ALL })
       })
+      return sending
     },
     async consume(handler) {
       const stream = await consumer.consume({ topics: [name], autocommit: 250, mode: 'latest', maxWaitTime: 100 })

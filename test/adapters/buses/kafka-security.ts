@@ -61,7 +61,7 @@ function signing(broker: () => OwnBroker): void {
 }
 
 function channelling(broker: () => OwnBroker): void {
-  it('[S0-22] takes everything from the definition of a channel: brokers, region, prefix, SASL_SSL, ssl_config, producer and consumer settings', {
+  it('[S0-22] [I4-BUS-04] takes everything from the definition of a channel: brokers, region, prefix, SASL_SSL, ssl_config, producer and consumer settings', {
     timeout: 40_000,
   }, async () => {
     const ssl = { cafile: broker().file('ca.pem'), check_hostname: true, verify_mode: 'required' }

@@ -38,7 +38,7 @@ describeWith('kafka', 'on a real broker', ({ url }) => {
       await expect(bus.publish({ name }, message('x'))).rejects.toMatchObject({ code: 'INVALID' })
   })
 
-  it('keeps the topics of one group apart', { timeout: 30_000 }, async () => {
+  it('keeps the topics of one group apart [I4-BUS-03]', { timeout: 30_000 }, async () => {
     const [bus, second] = [await open(), await open()]
     const [one, two] = [freshTopic(), freshTopic()]
     const group = `g-${one.name.slice(-8)}`

@@ -80,7 +80,7 @@ function kills(world: RabbitWorld): void {
     expect(got[0]).toMatchObject({ id: victim.taken[0], body: 'by hand', attempt: 2 })
   })
 
-  it('gives up what kills every process that takes it, and nothing of what waits behind it', { timeout: 60_000 }, async () => {
+  it('gives up what kills every process that takes it, and nothing of what waits behind it [I4-BUS-06]', { timeout: 60_000 }, async () => {
     const bus = await world.open()
     const topic = freshTopic()
     const group = 'g'

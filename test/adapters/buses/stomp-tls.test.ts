@@ -1,8 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join } from 'node:path'
-import { createServer } from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStompBus } from '../../../src/adapters/buses/stomp/stomp-bus.ts'
 import { type BrokerSettings, parseBrokerUrl, type TlsSettings } from '../../../src/contract/brokers.ts'
@@ -10,49 +5,9 @@ import { systemClock } from '../../../src/kernel/clock.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
 import type { Bus } from '../../../src/ports/bus.ts'
 import { freshTopic, listen, message } from '../../conformance/bus-talk.ts'
-import { temporaryFolder } from '../../helpers/folder.ts'
 import { describeWith } from '../../helpers/services.ts'
+import { certificates, tlsBefore } from '../../helpers/tls.ts'
 import { until } from '../../helpers/until.ts'
-
-interface Certificates {
-  readonly ca: string
-  readonly cert: string
-  readonly key: string
-}
-
-/** A CA of its own, and a certificate that it signed for these names. */
-function certificates(names: string): Certificates {
-  const folder = temporaryFolder()
-  const at = (file: string) => join(folder, file)
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
-  writeFileSync(at('names'), `subjectAltName=${names}\n`)
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl('req', '-x509', ...key, '-keyout', at('ca.key'), '-out', at('ca.pem'), '-subj', '/CN=Test CA', '-days', '2')
-  openssl('req', ...key, '-keyout', at('key.pem'), '-out', at('csr.pem'), '-subj', '/CN=broker')
-  const sign = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', at('names')]
-  openssl('x509', '-req', '-in', at('csr.pem'), '-out', at('cert.pem'), ...sign)
-  return { ca: at('ca.pem'), cert: at('cert.pem'), key: at('key.pem') }
-}
-
-/** Ends TLS before a broker; `versions` are those the broker may speak. Answers where, and what clients said first. */
-async function tlsBefore({ addresses }: BrokerSettings, { cert, key }: Certificates, versions: string) {
-  const greetings: string[] = []
-  const [host = '', port = ''] = (addresses[0] ?? '').split(':')
-  const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (near) => {
-    const far = connect({ host, port: Number(port) })
-    near.once('data', (first: Buffer) => {
-      greetings.push(first.toString())
-      far.write(first.toString().replace(/accept-version:.*/, `accept-version:${versions}`))
-      near.pipe(far)
-    })
-    far.pipe(near)
-    for (const [one, other] of [[near, far] as const, [far, near] as const]) one.on('error', () => {}).on('close', () => other.destroy())
-  })
-  server.on('tlsClientError', () => {})
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  return { port: (server.address() as { port: number }).port, greetings }
-}
 
 function open(address: string, tls: TlsSettings, account: Partial<BrokerSettings> = {}): Bus {
   const settings: BrokerSettings = { kind: 'stomp', ...account, addresses: [address], tls }

@@ -34,7 +34,7 @@ export const testbed: readonly Requirement[] = [
   planned(8, 'S3-29', 'R', 'Process name findable as `user_agent_manager` (`ps`, `pkill -f`)'),
   planned(8, 'S3-30', 'R', 'Per-user daemon, several users side by side'),
   planned(8, 'S3-31', 'R', 'Architecture, workflow, operations documents'),
-  planned(4, 'S3-32', 'C', 'Commands status, ping, restart; `reply_to`; SIGUSR1'),
+  planned(8, 'S3-32', 'C', 'Commands status, ping, restart; `reply_to`; SIGUSR1'),
   planned(8, 'S3-33', 'C', '`init/start/stop/status/*-local`'),
   planned(8, 'S3-34', 'C', '`/queue/workflow_control` messages'),
   planned(8, 'S3-35', 'C', 'stf_datataking workflow'),
