@@ -6,6 +6,8 @@ export default defineConfig({
     // Tests start, signal and kill real processes, change directories and masks: each file gets a process of its own.
     pool: 'forks',
     isolate: true,
+    // Most of what they do is wait for processes, brokers and clocks.
+    maxWorkers: 3,
     // A test passes or fails the first time, in the order written; a test that asserts nothing and a lonely `.only` fail.
     retry: 0,
     allowOnly: false,

@@ -151,3 +151,18 @@ it('Regent did not stop while its own bus had been away since it subscribed to a
   await world.team()
   await expect(world.reborn()).resolves.toBeUndefined()
 })
+
+it('prompts on a channel became dead letters while the store was away for two seconds', async () => {
+  const world = await CoreWorld.open()
+  const agent = await world.team()
+  const { transaction } = world.store
+  let failures = 0
+  world.store.transaction = async (work) => {
+    if (failures++ < 7) throw new RegentError('UNAVAILABLE', 'the database is away')
+    return transaction.call(world.store, work) as never
+  }
+  const published = world.bus.publish({ name: 'agent:alice-news' }, { id: 'm', body: 'hello' })
+  await until(async () => (await world.call<{ messages: object[] }>('messages.list', { agent })).messages.length === 1, 'the prompt')
+  await published
+  expect(await world.bus.deadLetters()).toEqual([])
+})

@@ -2,7 +2,7 @@ import type { Condition } from '../../contract/agents.ts'
 import type { ChannelDefaults, ChannelHold, ChannelPlace } from '../../contract/channels.ts'
 import { confirmationRequest, envelopeOf, type Heard, hear } from '../../contract/envelopes.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { reasonOf } from '../../kernel/errors.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Brokers } from '../../ports/brokers.ts'
 import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
@@ -18,6 +18,13 @@ import { StandIn } from './stand-in.ts'
 
 /** Handlers begin in the order of the messages and go to the store at once, which keeps it: so several may wait for one commit. */
 const AT_ONCE = 64
+
+/** Between tries to store a prompt. */
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5000
+
+const isPassing = (error: unknown): boolean =>
+  error instanceof RegentError && (error.code === 'UNAVAILABLE' || error.code === 'NO_SPACE' || error.code === 'TIMED_OUT')
 
 export interface ChannelOptions {
   readonly store: Store
@@ -188,7 +195,7 @@ export class Channels implements Claims {
     if (stem === undefined) return void this.#standFor(channel)
     if (this.#subscriptions.has(agentId)) return
     const { bus, logger } = this.#options
-    const take = (withPrompts: boolean) => (message: Incoming) => this.#take(channel, message, withPrompts)
+    const take = (withPrompts: boolean) => (message: Incoming, ended: AbortSignal) => this.#take(channel, message, withPrompts, ended)
     const leaving = new AbortController()
     const { signal } = leaving
     const refused = (error: unknown) => {
@@ -212,23 +219,39 @@ export class Channels implements Claims {
     }
   }
 
-  async #take(channel: Channel, message: Incoming, withPrompts: boolean): Promise<void> {
+  async #take(channel: Channel, message: Incoming, withPrompts: boolean, ended: AbortSignal): Promise<void> {
     const heard: Heard = hear(message.body)
     if (heard.kind === 'answer') return this.#answer(channel, heard.requestId, heard.confirmed)
     if (heard.kind !== 'prompt' || !withPrompts) return
     const { store, clock, links } = this.#options
-    await store.transaction(async (tables) => {
-      const agent = await tables.agents.get(channel.agentId)
-      if (!agent) return
-      const id = `channel:${channel.agentId}:${message.id}`
-      await post(
-        tables,
-        agent,
-        { id, conversation: 'main', content: heard.content, metadata: heard.metadata, sender: 'channel', actor: 'channel' },
-        clock,
-      )
-    })
+    const storing = () =>
+      store.transaction(async (tables) => {
+        const agent = await tables.agents.get(channel.agentId)
+        if (!agent) return
+        const id = `channel:${channel.agentId}:${message.id}`
+        await post(
+          tables,
+          agent,
+          { id, conversation: 'main', content: heard.content, metadata: heard.metadata, sender: 'channel', actor: 'channel' },
+          clock,
+        )
+      })
+    await this.#patiently(storing, channel, ended)
     links.deliver(channel.agentId)
+  }
+
+  /** While the store is away a prompt waits with the bus: that is no reason to give it up. */
+  async #patiently(storing: () => Promise<void>, { agentId }: Channel, ended: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await storing()
+      } catch (error) {
+        if (!isPassing(error) || ended.aborted) throw error
+        logger.warn({ agent: agentId, error: reasonOf(error) }, `a prompt cannot be stored; tried again in ${pause} ms`)
+        await clock.sleep(pause, ended)
+      }
+    }
   }
 
   async #answer(channel: Channel, approvalId: string, confirmed: boolean): Promise<void> {
