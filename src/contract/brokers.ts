@@ -87,7 +87,7 @@ export const brokerKey = (settings: BrokerSettings): string => JSON.stringify(Ob
 export const secretsOf = ({ password, sasl }: BrokerSettings): readonly string[] =>
   [password, sasl && 'password' in sasl ? sasl.password : undefined].filter((secret) => secret !== undefined && secret !== '') as string[]
 
-export const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/?]*@/, '//***@')
+const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/?]*@/, '//***@')
 
 function accountOf(account: string | undefined): [string | undefined, string | undefined] {
   if (!account) return [undefined, undefined]
