@@ -59,6 +59,11 @@ export function parseBrokerUrl(url: string): BrokerSettings {
   const found = Object.hasOwn(kinds, scheme) ? kinds[scheme as keyof typeof kinds] : undefined
   if (!parts || !found || !parts[3]) throw new RegentError('INVALID', `this is no broker's address: ${withoutSecrets(url)}`, { hint: FORM })
   const [, , account, hosts, path, query] = parts
+  const isTorn = path?.includes('@') || (account === undefined && query?.includes('@'))
+  if (isTorn || hosts.split(',').some((host) => !/^\s*(\[[^\]]*\]|[^:]*)(:\d+)?\s*$/.test(host)))
+    throw new RegentError('INVALID', `this is no broker's address: ${withoutSecrets(url)}`, {
+      hint: 'in an account @ / ? : are written %40 %2F %3F %3A, and IPv6 addresses stand in brackets',
+    })
   const options = new URLSearchParams(query ?? '')
   const [username, password] = accountOf(account)
   const tls = found.tls || ['ca', 'cert', 'key', 'verify', 'check_hostname'].some((name) => options.has(name))
@@ -87,7 +92,8 @@ export const brokerKey = (settings: BrokerSettings): string => JSON.stringify(Ob
 export const secretsOf = ({ password, sasl }: BrokerSettings): readonly string[] =>
   [password, sasl && 'password' in sasl ? sasl.password : undefined].filter((secret) => secret !== undefined && secret !== '') as string[]
 
-const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/?]*@/, '//***@')
+/** Up to the last @, since one in a password may not be written as it should. */
+const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, '//***@')
 
 function accountOf(account: string | undefined): [string | undefined, string | undefined] {
   if (!account) return [undefined, undefined]

@@ -4,7 +4,7 @@ import { Track } from '../../src/adapters/buses/kafka/track.ts'
 import { Worker } from '../../src/adapters/buses/kafka/worker.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
-import { brokerKey } from '../../src/contract/brokers.ts'
+import { brokerKey, parseBrokerUrl } from '../../src/contract/brokers.ts'
 import { Journal } from '../../src/core/events/journal.ts'
 import { Outbox } from '../../src/core/events/outbox.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -165,4 +165,9 @@ it('prompts on a channel became dead letters while the store was away for two se
   await until(async () => (await world.call<{ messages: object[] }>('messages.list', { agent })).messages.length === 1, 'the prompt')
   await published
   expect(await world.bus.deadLetters()).toEqual([])
+})
+
+it.each(['pa/ss', 'pa?ss', '12/ss', '12?ss', 'pa@ss'])('a password %s that was not encoded stood in addresses and errors', (password) => {
+  const read = () => parseBrokerUrl(`amqp://user:${password}@broker:5672/vhost`)
+  expect(read).toThrow(/no broker's address: amqp:\/\/\*\*\*@broker:5672\/vhost$/)
 })
