@@ -1,4 +1,5 @@
 import { closeSync, fdatasync, openSync } from 'node:fs'
+import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import { storeError } from './errors.ts'
 
 /**
@@ -11,6 +12,8 @@ export class DiskSync {
   #descriptor: number | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
+  /** The disk refused what was committed: the system may hold it for written all the same, so that only folding the log in helps. */
+  doubtful = false
 
   constructor(database: string) {
     this.#database = database
@@ -26,6 +29,18 @@ export class DiskSync {
         return this.#start()
       })
     return this.#next
+  }
+
+  #ended(error: Error | null, resolve: () => void, reject: (error: unknown) => void): void {
+    if (error === null) return resolve()
+    this.doubtful = true
+    reject(
+      new RegentError('UNAVAILABLE', `the disk did not take what was written: ${reasonOf(error)}; the change may hold all the same`, {
+        hint: 'Look whether it was made, or ask again with the same idempotency key.',
+        retryAfter: 5,
+        cause: error,
+      }),
+    )
   }
 
   close(): void {
@@ -49,7 +64,7 @@ export class DiskSync {
       } catch (error) {
         return reject(storeError(error, this.#database))
       }
-      return fdatasync(this.#descriptor, (error) => (error ? reject(storeError(error, this.#database)) : resolve()))
+      return fdatasync(this.#descriptor, (error) => this.#ended(error, resolve, reject))
     })
   }
 }

@@ -103,7 +103,12 @@ function groupOver(writer: NodeSqlite, wal: WriteAheadLog, disk: DiskSync, { log
   const compiled = new Map<string, CompiledQuery>()
   const numbers = new EventNumbers(writer)
   return new GroupCommit({
-    begin: () => db.startTransaction().execute(),
+    begin() {
+      if (disk.doubtful && !wal.foldIn())
+        throw new RegentError('UNAVAILABLE', 'the disk did not take an earlier change, and takes none now', { retryAfter: 5 })
+      disk.doubtful = false
+      return db.startTransaction().execute()
+    },
     tables: (transaction, isolated) => tablesOf({ ...databaseOf(transaction, compiled), ...numbers.begin(isolated) }),
     appended: () => numbers.end(),
     isBusy,

@@ -41,6 +41,11 @@ export class WriteAheadLog {
     return this.#checkpoint('restart')
   }
 
+  /** Folds all of it into the database, which waits for the disk; true when that was done. */
+  foldIn(): boolean {
+    return this.#checkpoint('truncate')
+  }
+
   /** Folds it in and closes the connection. */
   close(): void {
     if (!this.#writer.raw.isOpen) return
