@@ -79,10 +79,16 @@ describe('group commit', () => {
 
   it('rejects what the disk did not take, and is not closed before the disk has answered', async () => {
     const gate = Promise.withResolvers<void>()
-    const { commits } = await group({ sync: () => gate.promise })
+    let asked = false
+    const sync = () => {
+      asked = true
+      return gate.promise
+    }
+    const { commits } = await group({ sync })
     const refused = expect(commits.run((tables) => tables.cursors.set('a', 1))).rejects.toThrow('the disk is gone')
     const closed = commits.close().then(() => 'closed')
     expect(await Promise.race([closed, new Promise((resolve) => setImmediate(() => resolve('open')))])).toBe('open')
+    await until(() => asked, 'the commit')
     gate.reject(new Error('the disk is gone'))
     await refused
     expect(await closed).toBe('closed')

@@ -32,7 +32,10 @@ export class DiskSync {
   }
 
   #ended(error: Error | null, resolve: () => void, reject: (error: unknown) => void): void {
-    if (error === null) return resolve()
+    if (error === null) {
+      resolve()
+      return
+    }
     this.doubtful = true
     reject(
       new RegentError('UNAVAILABLE', `the disk did not take what was written: ${reasonOf(error)}; the change may hold all the same`, {
