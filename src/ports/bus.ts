@@ -131,8 +131,8 @@ export interface Bus {
   /** Forgets a dead letter; false when there is none of this id. */
   drop(id: string): Promise<boolean>
   status(): BusStatus
-  /** Called when `connected` changes. */
-  onStatus(listener: (status: BusStatus) => void): void
+  /** Called when `connected` changes, until the function that is answered is called. */
+  onStatus(listener: (status: BusStatus) => void): () => void
   /** Throws UNAVAILABLE, in words, within 5 s, when the broker cannot be used. */
   check(): Promise<void>
   close(): Promise<void>

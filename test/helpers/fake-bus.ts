@@ -32,7 +32,10 @@ export class FakeBroker {
       drop: (id: string) => this.#answer(() => inner.drop(id)),
       topics: () => this.#answer(() => inner.topics()),
       status: () => this.#status(),
-      onStatus: (listener) => void this.#listeners.add(listener),
+      onStatus: (listener) => {
+        this.#listeners.add(listener)
+        return () => void this.#listeners.delete(listener)
+      },
     }
     // Over the memory bus, whose private fields its own methods need.
     this.bus = new Proxy(inner, {
@@ -41,6 +44,11 @@ export class FakeBroker {
         return typeof value === 'function' && own[name] === undefined ? value.bind(target) : value
       },
     })
+  }
+
+  /** How many are told of the connection. */
+  get listeners(): number {
+    return this.#listeners.size
   }
 
   leave(): void {

@@ -17,6 +17,11 @@ export class SharedBroker {
     onTestFinished(() => this.bus.close())
   }
 
+  /** How many are told of the connection. */
+  get listeners(): number {
+    return this.#listeners.size
+  }
+
   /** For clients: the connection is lost, or there again. */
   tell(connected: boolean, reason: string | null = null): void {
     this.#status = { ...this.#status, connected, reason }
@@ -42,7 +47,10 @@ export class SharedBroker {
         return subscription
       },
       status: () => this.#status,
-      onStatus: (listener: (status: BusStatus) => void) => void this.#listeners.add(listener),
+      onStatus: (listener: (status: BusStatus) => void) => {
+        this.#listeners.add(listener)
+        return () => void this.#listeners.delete(listener)
+      },
       close: async () => {
         for (const subscription of own) await subscription.close()
       },

@@ -171,3 +171,19 @@ it.each(['pa/ss', 'pa?ss', '12/ss', '12?ss', 'pa@ss'])('a password %s that was n
   const read = () => parseBrokerUrl(`amqp://user:${password}@broker:5672/vhost`)
   expect(read).toThrow(/no broker's address: amqp:\/\/\*\*\*@broker:5672\/vhost$/)
 })
+
+it('who stopped listening at a broker that others use, too, was told of its connection for ever', async () => {
+  const broker = new FakeBroker()
+  const world = await CoreWorld.open([{ name: 'redis', address: 'a', bus: broker.bus }])
+  world.brokers.at = async () => broker.bus
+  const before = broker.listeners
+  for (const name of ['a', 'b', 'c']) {
+    const agent = await team(world, 'alice', name, { backend: 'redis', channel_name: name, redis: { host: '127.0.0.1', port: 1 } })
+    await until(() => broker.listeners === before + 1, 'Regent to listen')
+    await world.call('agents.delete', { agent, wait: true })
+    await until(() => broker.listeners === before, 'nobody to listen')
+  }
+  await world.core.relay({ name: 'door', bus: broker.bus, messages: async () => [] })
+  await world.core.close()
+  expect(broker.listeners).toBe(0)
+})

@@ -101,6 +101,7 @@ class Watched {
   #dueAt = 0
   #looking: Promise<void> | undefined
   #cancel = () => {}
+  #forget = () => {}
   #closed = false
 
   constructor(broker: NamedBroker, options: BrokerWatchOptions, tell: (told: Told) => void) {
@@ -111,7 +112,7 @@ class Watched {
   }
 
   begin(): void {
-    this.broker.bus.onStatus((status) => {
+    this.#forget = this.broker.bus.onStatus((status) => {
       if (this.#closed) return
       if (status.connected) void this.look(false)
       else this.#saw(status.reason ?? 'the connection was lost')
@@ -122,6 +123,7 @@ class Watched {
   close(): void {
     this.#closed = true
     this.#cancel()
+    this.#forget()
   }
 
   async #round(): Promise<void> {

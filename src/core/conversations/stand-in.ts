@@ -107,12 +107,12 @@ export class StandIn {
       for (const { name } of topics) taken.set(name, life.runId)
     }
     const bus = await brokers.at(settings)
+    // What was announced while Regent was cut off was not heard.
+    const forget = bus.onStatus(({ connected }) => {
+      const run = connected ? this.#runs.get(agentId) : undefined
+      if (run !== undefined) for (const { name } of topics) taken.set(name, run)
+    })
     try {
-      // What was announced while Regent was cut off was not heard.
-      bus.onStatus(({ connected }) => {
-        const run = connected && !leaving.aborted ? this.#runs.get(agentId) : undefined
-        if (run !== undefined) for (const { name } of topics) taken.set(name, run)
-      })
       const options = { signal: leaving, concurrency: AT_ONCE }
       const handler = (topic: ChannelTopic) => (message: Incoming) => this.#take(agentId, topic, message, taken)
       const subscriptions = await Promise.allSettled(topics.map((topic) => bus.subscribe(topic, handler(topic), options)))
@@ -121,6 +121,7 @@ export class StandIn {
       await Promise.all(subscriptions.map(async (one) => one.status === 'fulfilled' && one.value.close()))
       if (failed) throw failed.reason
     } finally {
+      forget()
       await brokers.release(settings)
     }
   }

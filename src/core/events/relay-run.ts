@@ -68,9 +68,6 @@ export class RelayRun {
     this.#head = from
     this.#stored = from
     this.#dropped = dropped
-    this.#bus.onStatus((status) => {
-      if (status.connected) this.#trouble?.end()
-    })
   }
 
   /** One that never ran begins with what happens from now on. */
@@ -117,6 +114,9 @@ export class RelayRun {
   /** Until the signal aborts. Never rejects. */
   async run(): Promise<void> {
     const { logger } = this.#o
+    const forget = this.#bus.onStatus((status) => {
+      if (status.connected) this.#trouble?.end()
+    })
     while (!this.#stop.aborted) {
       try {
         await this.#follow()
@@ -126,6 +126,7 @@ export class RelayRun {
         await this.#pause(LONGEST_PAUSE_MS / 10)
       }
     }
+    forget()
     await this.#keep()
   }
 

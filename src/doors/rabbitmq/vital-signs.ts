@@ -39,13 +39,14 @@ export class VitalSigns {
   #dropped = 0
   #sending = false
   #cancel = () => {}
+  #forget = () => {}
 
   constructor(options: VitalSignsOptions) {
     this.#o = options
   }
 
   begin(): void {
-    this.#o.bus.onStatus(({ connected }) => {
+    this.#forget = this.#o.bus.onStatus(({ connected }) => {
       if (connected) void this.#send()
     })
     this.#again()
@@ -54,6 +55,7 @@ export class VitalSigns {
   close(): void {
     this.#stop.abort(new Error('the door closes'))
     this.#cancel()
+    this.#forget()
     this.#waiting.clear()
   }
 

@@ -13,12 +13,16 @@ import { until } from '../../helpers/until.ts'
 function switchable(bus: Bus): { readonly bus: Bus; away(): void; back(): void; readonly refused: number } {
   let connected = true
   let refused = 0
-  const listeners: ((status: BusStatus) => void)[] = []
+  const listeners = new Set<(status: BusStatus) => void>()
   const status = (): BusStatus => ({ ...bus.status(), connected })
   const proxy = new Proxy(bus, {
     get(target, name) {
       if (name === 'status') return status
-      if (name === 'onStatus') return (listener: (status: BusStatus) => void) => void listeners.push(listener)
+      if (name === 'onStatus')
+        return (listener: (status: BusStatus) => void) => {
+          listeners.add(listener)
+          return () => void listeners.delete(listener)
+        }
       if (name === 'publish')
         return (...args: Parameters<Bus['publish']>) => {
           if (connected) return target.publish(...args)

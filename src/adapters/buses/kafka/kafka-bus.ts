@@ -138,8 +138,8 @@ class KafkaBus implements Bus {
     return this.#link.status
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
-    this.#link.onStatus(listener)
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    return this.#link.onStatus(listener)
   }
 
   /** The cluster answers, and so does each of its nodes that can be reached for messages. */

@@ -42,8 +42,9 @@ export class Link {
     return this.#failure
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
+  onStatus(listener: (status: BusStatus) => void): () => void {
     this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Looks now. */

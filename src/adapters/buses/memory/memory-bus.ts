@@ -107,7 +107,9 @@ class MemoryBus implements Bus {
   }
 
   /** It is there as long as this process is. */
-  onStatus(): void {}
+  onStatus(): () => void {
+    return () => {}
+  }
 
   async check(): Promise<void> {
     this.#checkOpen()

@@ -40,7 +40,7 @@ class RabbitMqBus implements Bus {
   readonly #publisher: Publisher
   readonly #dead: DeadQueue
   readonly #subscriptions = new Set<RabbitSubscription>()
-  readonly #listeners: ((status: BusStatus) => void)[] = []
+  readonly #listeners = new Set<(status: BusStatus) => void>()
   readonly #published = new Set<string>()
   #status: BusStatus
   #wasConnected = false
@@ -128,8 +128,9 @@ class RabbitMqBus implements Bus {
     return this.#status
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
-    this.#listeners.push(listener)
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   async check(): Promise<void> {

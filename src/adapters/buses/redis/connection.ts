@@ -73,8 +73,9 @@ export class Connection {
     return this.#link ? this.#clock.elapsed() - this.#upSince : 0
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
+  onStatus(listener: (status: BusStatus) => void): () => void {
     this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Rejects with a Refusal, or UNAVAILABLE after 5 s at most. */

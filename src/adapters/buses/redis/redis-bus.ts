@@ -122,8 +122,8 @@ class RedisBus implements Bus {
     return this.#main.status
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
-    this.#main.onStatus(listener)
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    return this.#main.onStatus(listener)
   }
 
   async check(): Promise<void> {

@@ -50,7 +50,7 @@ class StompBus implements Bus {
   readonly #link: Link
   readonly #graveyard: Graveyard
   readonly #subscriptions = new Set<Subscribed>()
-  readonly #listeners: ((status: BusStatus) => void)[] = []
+  readonly #listeners = new Set<(status: BusStatus) => void>()
   #broker: BrokerName = 'activemq'
   #closed = false
 
@@ -150,8 +150,9 @@ class StompBus implements Bus {
     return this.#link.status
   }
 
-  onStatus(listener: (status: BusStatus) => void): void {
-    this.#listeners.push(listener)
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   async check(): Promise<void> {
