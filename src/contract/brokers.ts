@@ -65,7 +65,7 @@ export function parseBrokerUrl(url: string): BrokerSettings {
       hint: 'in an account @ / ? : are written %40 %2F %3F %3A, and IPv6 addresses stand in brackets',
     })
   const options = new URLSearchParams(query ?? '')
-  const [username, password] = accountOf(account)
+  const [username, password] = accountOf(account, url)
   const tls = found.tls || ['ca', 'cert', 'key', 'verify', 'check_hostname'].some((name) => options.has(name))
   const sasl = found.kind === 'kafka' ? saslOf(options, username, password) : undefined
   return {
@@ -73,7 +73,7 @@ export function parseBrokerUrl(url: string): BrokerSettings {
     addresses: hosts.split(',').map((host) => withPort(host.trim(), found.port)),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(path && { database: decodeURIComponent(path) }),
+    ...(path && { database: decoded(path, url) }),
     ...(options.get('cluster') === 'true' && { cluster: true }),
     ...(tls && { tls: tlsOf(options) }),
     ...(sasl && { sasl }),
@@ -95,11 +95,20 @@ export const secretsOf = ({ password, sasl }: BrokerSettings): readonly string[]
 /** Up to the last @, since one in a password may not be written as it should. */
 const withoutSecrets = (url: string): string => url.replace(/\/\/.*@/s, '//***@')
 
-function accountOf(account: string | undefined): [string | undefined, string | undefined] {
+/** Throws INVALID where a % begins no code. */
+function decoded(text: string, url: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new RegentError('INVALID', `this is no broker's address: ${withoutSecrets(url)}`, { hint: 'a % itself is written %25' })
+  }
+}
+
+function accountOf(account: string | undefined, url: string): [string | undefined, string | undefined] {
   if (!account) return [undefined, undefined]
   const colon = account.indexOf(':')
   const name = colon === -1 ? account : account.slice(0, colon)
-  return [name === '' ? undefined : decodeURIComponent(name), colon === -1 ? undefined : decodeURIComponent(account.slice(colon + 1))]
+  return [name === '' ? undefined : decoded(name, url), colon === -1 ? undefined : decoded(account.slice(colon + 1), url)]
 }
 
 function withPort(host: string, port: number): string {

@@ -187,3 +187,11 @@ it('who stopped listening at a broker that others use, too, was told of its conn
   await world.core.close()
   expect(broker.listeners).toBe(0)
 })
+
+it.each(['amqp://user:%zz@broker:5672', 'redis://%E0%A4%A@broker:6379', 'amqp://user:secret@broker:5672/%zz'])(
+  'an address with a code that is none, %s, was an error of the program',
+  (url) => {
+    expect(() => parseBrokerUrl(url)).toThrow(RegentError)
+    expect(() => parseBrokerUrl(url)).toThrow(/no broker's address: (amqp|redis):\/\/\*\*\*@broker/)
+  },
+)
