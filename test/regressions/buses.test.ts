@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { BrokerPool } from '../../src/adapters/buses/broker-pool.ts'
 import { Track } from '../../src/adapters/buses/kafka/track.ts'
 import { Worker } from '../../src/adapters/buses/kafka/worker.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
@@ -195,3 +196,24 @@ it.each(['amqp://user:%zz@broker:5672', 'redis://%E0%A4%A@broker:6379', 'amqp://
     expect(() => parseBrokerUrl(url)).toThrow(/no broker's address: (amqp|redis):\/\/\*\*\*@broker/)
   },
 )
+
+it('the pool of brokers did not wait for the others when one did not close in order', async () => {
+  const gate = Promise.withResolvers<void>()
+  const named = (kind: Bus['kind'], close: () => Promise<void>) => ({
+    ...{ key: kind, broker: { name: kind, address: 'a', bus: Object.assign(Object.create(new FakeBroker(kind).bus), { close }) } },
+  })
+  const failing = named('redis', () => Promise.reject(new Error('the first')))
+  const slow = named('kafka', () => gate.promise)
+  const bus = createMemoryBus({ clock: systemClock, logger: silentLogger })
+  const options = { bus: { bus, settings: undefined }, settings: [], allowInsecureTls: false, clock: systemClock, logger: silentLogger }
+  const pool = new BrokerPool(options, [named('memory', async () => {}), failing, slow])
+  let closed = false
+  const closing = pool.close().finally(() => {
+    closed = true
+  })
+  closing.catch(() => undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(closed).toBe(false)
+  gate.resolve()
+  await expect(closing).rejects.toThrow('the first')
+})

@@ -93,12 +93,14 @@ export class BrokerPool implements Brokers {
     await (await other.bus).close()
   }
 
-  /** All but Regent's own bus, which whoever opened it closes. */
+  /** All but Regent's own bus, which whoever opened it closes. Waits for each, also where one does not close in order; throws what the first says. */
   async close(): Promise<void> {
     this.#closed = true
     const [, ...named] = this.#configured
     const others = [...this.#others.values()]
     this.#others.clear()
-    await Promise.all([...named.map(({ broker }) => broker.bus.close()), ...others.map(async ({ bus }) => (await bus).close())])
+    const closing = [...named.map(({ broker }) => broker.bus.close()), ...others.map(async ({ bus }) => (await bus).close())]
+    const failed = (await Promise.allSettled(closing)).find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
   }
 }
