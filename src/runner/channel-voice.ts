@@ -6,7 +6,7 @@ import { type Bus, MOST_BODY, type Outgoing, type Topic } from '../ports/bus.ts'
 import { shorten } from './bounds.ts'
 import type { ChannelOptions } from './channel-options.ts'
 
-/** Rows that are on their way at once. */
+/** Rows that are on their way at once while all is well; it is the broker's client that keeps them in order. */
 const AT_ONCE = 32
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
@@ -14,8 +14,9 @@ const LONGEST_WAIT_MS = 30_000
 const LAST_WORDS_MS = 250
 
 /**
- * Says on the agent's channel what its journal holds, in order, each row at least once and under the same id each time. What the
- * broker has confirmed is noted in the journal; a broker that is away is tried for ever.
+ * Says on the agent's channel what its journal holds, in order, each row at least once and under the same id each time. Where one
+ * fails, those on their way behind it may have arrived: from it on they are said again, one after the other until no row is in doubt.
+ * What the broker has confirmed is noted in the journal; a broker that is away is tried for ever.
  */
 export class Voice {
   readonly #bus: Bus
@@ -24,6 +25,8 @@ export class Voice {
   #speaking: Promise<void> | null = null
   #more = false
   #failures = 0
+  /** So many of the next rows may have arrived already. */
+  #inDoubt = 0
   #cancelRetry: (() => void) | null = null
   #told = 0
 
@@ -63,7 +66,7 @@ export class Voice {
     const { journal, conditions, place } = this.#options
     while (this.#more && !this.#closing.signal.aborted) {
       this.#more = false
-      const rows = journal.state.unspoken.next(journal.durableSeq, AT_ONCE)
+      const rows = journal.state.unspoken.next(journal.durableSeq, this.#inDoubt > 0 ? 1 : AT_ONCE)
       if (rows.length === 0) continue
       const problem = await this.#sayAll(rows)
       if (problem !== undefined) return this.#later(problem)
@@ -79,6 +82,7 @@ export class Voice {
     const failed = outcomes.findIndex(({ status }) => status === 'rejected')
     const last = failed === -1 ? rows.at(-1) : rows[failed - 1]
     if (last) this.#options.journal.note({ e: 'spoken', seq: last.seq })
+    this.#inDoubt = failed === -1 ? Math.max(0, this.#inDoubt - rows.length) : Math.max(this.#inDoubt, rows.length - failed)
     const outcome = outcomes[failed]
     return outcome?.status === 'rejected' ? (outcome.reason ?? new Error('no reason')) : undefined
   }

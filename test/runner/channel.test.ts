@@ -15,8 +15,7 @@ const echo = () => fakeModels((request) => `re ${lastText(request)}`)
 const prompt = (content: string, id: string = randomUUID()) => ({ id, body: JSON.stringify({ type: 'user', content }) })
 
 /** A runner whose channel is at a broker in this process, and what is said on each topic of the broker. */
-async function onKafka(setup: Partial<RunnerSetup> = {}) {
-  const broker = new SharedBroker()
+async function onKafka(setup: Partial<RunnerSetup> = {}, broker = new SharedBroker()) {
   const heard = await recorded(broker, ['in_c', 'in_agent_c'])
   const kafka = { bootstrap_servers: ['h:1'], topic_prefix: 'in_' }
   const config = { pubsub_enabled: true, pubsub_config: { backend: 'kafka', channel_name: 'c', kafka } }
@@ -129,6 +128,35 @@ describe('the channel of an agent at a broker', () => {
     await until(() => runner.journal.state.unspoken.size === 0, 'all to be said')
     const answers = said(heard.get('in_agent_c'), 'assistant')
     expect(new Set(answers.map((one) => one.id)).size).toBe(1)
+  })
+
+  it('says what was on its way behind a row that failed again one after the other, so that it ends in order', async () => {
+    const broker = new SharedBroker()
+    const order: string[] = []
+    let sent: readonly string[] = []
+    // The second of the first batch fails, and so does its next try: nothing goes out behind that.
+    let failures = 2
+    const client = () => {
+      const bus = broker.client()
+      const { publish } = bus
+      bus.publish = async (topic, message, signal) => {
+        if (message.id === sent[1] && failures-- > 0) throw new RegentError('UNAVAILABLE', 'the connection broke')
+        await publish(topic, message, signal)
+        order.push(message.id)
+      }
+      return bus
+    }
+    const { runner } = await onKafka({ channel: { defaults: {}, refused: false, openBroker: async () => client() } }, broker)
+    await listening(broker, 'in_c')
+    broker.tell(false)
+    for (const content of ['one', 'two', 'three']) await broker.bus.publish({ name: 'in_c' }, prompt(content))
+    await until(() => runner.idle, 'the work')
+    sent = runner.journal.state.unspoken.next(Number.POSITIVE_INFINITY, 100).map(({ body }) => (body.kind === 'say' ? body.id : ''))
+    expect(sent.length).toBeGreaterThan(3)
+    broker.tell(true)
+    await until(() => runner.journal.state.unspoken.size === 0, 'all to be said')
+    const [first, ...rest] = sent
+    expect(order).toEqual([first, ...rest.slice(1), ...rest])
   })
 
   it('[I4-CH-02] asks on both topics and takes the first answer from either', async () => {
