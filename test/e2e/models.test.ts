@@ -86,7 +86,7 @@ describe('a team with a model on the real wire and a real MCP server', () => {
     expect(row?.usage.model_calls).toBe(seen.length)
     expect(row?.usage.output_tokens).toBeGreaterThan(0)
     const { messages } = (await regent.fetch('/api/v1/agents/library/messages')).body as { messages: Message[] }
-    expect(messages.map((message) => message.type)).toEqual(['user', 'user', 'tool_call', 'tool_result', 'assistant', 'assistant'])
+    expect(messages.map((message) => message.type)).toEqual(['user', 'tool_call', 'tool_result', 'assistant', 'assistant'])
   })
 
   it('[S0-26] takes the key from CLAUDE_API_KEY where json_config has an empty one', async () => {

@@ -133,7 +133,7 @@ describe('a team at work', () => {
       return request.turns.some((turn) => turn.role === 'tool') ? 'found' : { calls: [{ tool: 'look', args: { at: 'x' } }] }
     })
     const tools = new FakeTools({ web: { look: { run: () => 'seen' }, other: {} } })
-    const runner = await startRunner({ models, subagents: [finder], config: web, tools })
+    const runner = await startRunner({ models, subagents: [finder], config: { ...web, pubsub_enabled: true }, tools })
     const id = await say(runner, 'go')
     const rows = said(runner)
     expect(rows.map((row) => [row.type, row.author, row.content])).toEqual([

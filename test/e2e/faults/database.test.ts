@@ -127,15 +127,15 @@ describe('a database that is read without a pause', onSqlite, () => {
       const [leaves, stays] = round % 2 === 0 ? [one, other] : [other, one]
       look(stays)
       leaves.exec('commit')
-      await say(4)
+      await say(8)
     }
     const held = log()
-    expect(held).toBeGreaterThan(16 * 1024 * 1024)
+    expect(held).toBeGreaterThan(32 * 1024 * 1024)
     for (const database of [one, other]) if (database.isTransaction) database.exec('commit')
     await until(
       async () => {
         await say(1)
-        return log() <= 16 * 1024 * 1024
+        return log() <= 32 * 1024 * 1024
       },
       'a log within its bound',
       15_000,
