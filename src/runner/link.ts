@@ -42,6 +42,8 @@ export class Link {
   /** The last row that was handed to the present connection. */
   #sent = 0
   #sending = false
+  /** What the present connection was told in its hello. */
+  #said: ReturnType<LinkOptions['hello']> | null = null
   /** Messages that stand in the journal, to be told. */
   #accepted: string[] = []
   #failures = 0
@@ -63,7 +65,7 @@ export class Link {
     void this.#connect()
   }
 
-  /** What tells of now: nothing is kept for a later connection, which hears of it in its hello. */
+  /** What tells of now: nothing is kept for a later connection, which hears of it in its hello, or after its welcome where it came between. */
   tell(frame: FromRunner): void {
     if (!this.#welcomed || this.#socket === null) return
     if (frame.type === 'delta' && this.#socket.bufferedAmount > DELTA_BYTES) return
@@ -136,7 +138,10 @@ export class Link {
     this.#socket = socket
     let reason = 'the connection was closed'
     const stopPings = this.#keepAlive(socket)
-    socket.on('open', () => socket.send(JSON.stringify({ type: 'hello', version: LINK_VERSION, ...this.#options.hello() })))
+    socket.on('open', () => {
+      this.#said = this.#options.hello()
+      socket.send(JSON.stringify({ type: 'hello', version: LINK_VERSION, ...this.#said }))
+    })
     socket.on('message', (data) => this.#take(socket, String(data)))
     socket.on('error', (error) => {
       reason = reasonOf(error)
@@ -207,7 +212,15 @@ export class Link {
     if (cursor > journal.state.seq) void journal.append({ e: 'renumbered', base: cursor })
     else journal.note({ e: 'confirmed', cursor })
     this.#options.logger.info({ cursor }, 'linked to Regent')
+    this.#tellChanges()
     this.#pump()
+  }
+
+  /** What became otherwise between the hello and the welcome. */
+  #tellChanges(): void {
+    const { activity, conditions } = this.#options.hello()
+    if (activity !== this.#said?.activity) this.tell({ type: 'activity', activity })
+    if (JSON.stringify(conditions) !== JSON.stringify(this.#said?.conditions)) this.tell({ type: 'conditions', conditions })
   }
 
   /** Hands over what is on disk and not yet sent: one frame at a time, the next when the last has left. */

@@ -70,6 +70,20 @@ describe('the link to Regent', () => {
     await until(() => runner.journal.state.out.length === 0, 'the rows to be confirmed')
   })
 
+  it('tells after the welcome what came up between it and the hello', async () => {
+    const runDir = temporaryFolder()
+    const regent = await LinkServer.open(runDir, { welcomes: false })
+    const runner = await startRunner({ models: echo(), runDir })
+    await until(() => regent.of('hello').length === 1, 'the hello')
+    runner.conditions.raise('tool-server', 'fetch', 'a built-in one stands in')
+    await Promise.resolve()
+    regent.send({ type: 'welcome', version: 2, cursor: 0 })
+    await until(() => regent.of('conditions').length === 1, 'the condition')
+    expect(regent.of('hello')[0]?.conditions).toEqual([])
+    expect(regent.of('conditions')[0]?.conditions).toMatchObject([{ type: 'tool-server', subject: 'fetch' }])
+    expect(regent.of('activity')).toEqual([])
+  })
+
   it('works on without a link, and finds link.json when it comes', async () => {
     const runDir = temporaryFolder()
     const runner = await startRunner({ models: echo(), runDir })
