@@ -124,7 +124,7 @@ export interface Bus {
   topics(): Promise<readonly { readonly name: string; readonly subscribers: number | null; readonly waiting: number | null }[]>
   /** For each subscription of this client. */
   lag(): Promise<readonly Lag[]>
-  /** The newest of them, of one topic or of all that this bus buried; `limit` default 100. */
+  /** The newest of them, of one topic (one without an exchange: of that name at any) or of all that this bus buried; `limit` default 100. */
   deadLetters(topic?: Topic, limit?: number): Promise<readonly DeadLetter[]>
   /** Hands a dead letter to its topic once more, for its group where the broker can; false when there is none of this id. */
   requeue(id: string): Promise<boolean>

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryBus } from '../../../src/adapters/buses/memory/memory-bus.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
-import type { Bus, Outgoing } from '../../../src/ports/bus.ts'
+import type { Bus, Outgoing, Topic } from '../../../src/ports/bus.ts'
 import { busConformance } from '../../conformance/bus.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { until } from '../../helpers/until.ts'
@@ -115,6 +115,16 @@ describe('the memory bus', () => {
     }
     expect(pauses).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000])
     expect(await bus.deadLetters(topic)).toHaveLength(1)
+  })
+
+  it('finds dead letters by the name of their topic, at whatever exchange', async () => {
+    const { bus } = stoppedBus()
+    const direct: Topic = { name: 'agent-manager', exchange: 'autogen.direct', exchangeType: 'direct' }
+    await bus.subscribe(direct, () => Promise.reject(new Error('no')), { maxAttempts: 1 })
+    await bus.publish(direct, message('1'))
+    await until(async () => (await bus.deadLetters(direct)).length === 1, 'the dead letter')
+    expect(await bus.deadLetters({ name: 'agent-manager' })).toHaveLength(1)
+    expect(await bus.deadLetters({ name: 'agent-manager', exchange: 'another' })).toEqual([])
   })
 
   it('hands what a leaving member had to the others of its group', async () => {

@@ -88,8 +88,7 @@ class MemoryBus implements Bus {
   }
 
   async deadLetters(topic?: Topic, limit = 100): Promise<readonly DeadLetter[]> {
-    const found = topic ? [this.#topics.get(keyOf(topic))] : [...this.#topics.values()]
-    const all = found.flatMap((one) => [...(one?.dead ?? [])])
+    const all = [...this.#topics.values()].filter((one) => topic === undefined || isOf(one.topic, topic)).flatMap(({ dead }) => [...dead])
     return all.sort((a, b) => a.at - b.at).slice(-limit)
   }
 
@@ -156,6 +155,9 @@ class MemoryBus implements Bus {
     })
   }
 }
+
+const isOf = ({ name, exchange }: Topic, wanted: Topic) =>
+  name === wanted.name && (wanted.exchange === undefined || wanted.exchange === exchange)
 
 function keyOf({ name, exchange }: Topic): string {
   return JSON.stringify([exchange ?? null, name])

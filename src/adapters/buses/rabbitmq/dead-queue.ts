@@ -34,7 +34,7 @@ export class DeadQueue {
   /** The newest, the oldest of them first. */
   async list(topic: Topic | undefined, limit: number): Promise<readonly DeadLetter[]> {
     const letters = await this.#browse(async (found) => found.map(({ letter }) => letter))
-    const wanted = letters.filter(({ message }) => topic === undefined || isSame(message.topic, topic))
+    const wanted = letters.filter(({ message }) => topic === undefined || isOf(message.topic, topic))
     const each = new Map(wanted.map((letter) => [letter.id, letter]))
     return limit < 1 ? [] : [...each.values()].sort((a, b) => a.at - b.at).slice(-limit)
   }
@@ -113,4 +113,5 @@ async function collect(channel: Channel, end: number, clock: Clock): Promise<Fou
   return raws.map((raw) => ({ raw, letter: readLetter(raw) }))
 }
 
-const isSame = (one: Topic, other: Topic) => one.name === other.name && (one.exchange ?? null) === (other.exchange ?? null)
+const isOf = ({ name, exchange }: Topic, wanted: Topic) =>
+  name === wanted.name && (wanted.exchange === undefined || wanted.exchange === exchange)

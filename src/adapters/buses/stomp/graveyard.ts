@@ -59,7 +59,7 @@ export class Graveyard {
   list(topic: Topic | undefined, limit: number): Promise<readonly DeadLetter[]> {
     const selector = topic && `regent_dead_topic = '${text(topic.name)}'`
     return this.#look(selector, async (found) => {
-      const letters = found.map(({ letter }) => letter).filter(({ message }) => !topic || isSame(message.topic, topic))
+      const letters = found.map(({ letter }) => letter).filter(({ message }) => !topic || isOf(message.topic, topic))
       return letters.sort((a, b) => a.at - b.at).slice(-limit)
     })
   }
@@ -136,7 +136,8 @@ function letterOf(delivery: Delivery): DeadLetter | undefined {
   }
 }
 
-const isSame = (one: Topic, other: Topic) => one.name === other.name && one.exchange === other.exchange
+const isOf = ({ name, exchange }: Topic, wanted: Topic) =>
+  name === wanted.name && (wanted.exchange === undefined || wanted.exchange === exchange)
 
 /** As a header and a selector can hold it. */
 const text = (value: string) => encodeURIComponent(value.toWellFormed()).replaceAll("'", '%27')
