@@ -36,6 +36,14 @@ const size = z.union([
 const httpUrl = z.string().regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or https:// address')
 const port = z.int().min(0).max(65_535)
 
+/** Of a broker's address: host, or host:port, one or several. */
+const NO_PLACES = 'must name a host, and a port up to 65535 where one is given; in an account @ / ? : are written %40 %2F %3F %3A'
+const hasPlaces = (url: string): boolean => (/^[^/]*\/\/([^/?]*)/.exec(url)?.[1] ?? '').replace(/^.*@/, '').split(',').every(isPlace)
+const isPlace = (text: string): boolean => {
+  const parts = /^\s*(?:\[[^\]]+\]|[^:\s]+)(?::(\d+))?\s*$/.exec(text)
+  return parts !== null && Number(parts[1] ?? 0) <= 65_535
+}
+
 const top = {
   stop_agents: from(z.boolean().default(false).describe('end every agent when Regent is told to stop; they are started again with it'), {
     env: ['REGENT_STOP_AGENTS'],
@@ -62,6 +70,7 @@ const top = {
     z
       .string()
       .regex(/^(memory:|(rediss?|kafkas?|amqps?|stomps?):\/\/)/, 'must start with memory:, redis://, kafka://, amqp:// or stomp://')
+      .refine((url) => url.startsWith('memory:') || hasPlaces(url), NO_PLACES)
       .default('memory:')
       .describe('what carries messages between agents'),
     { env: ['REGENT_BUS_URL'], flag: 'bus-url', secret: true },
@@ -239,7 +248,10 @@ const logs = z
   .describe("agents' output")
 
 const brokerUrl = (schemes: string, example: string) =>
-  z.string().regex(new RegExp(`^(${schemes})://[^\\s]+$`), `must be an address such as ${example}`)
+  z
+    .string()
+    .regex(new RegExp(`^(${schemes})://[^\\s]+$`), `must be an address such as ${example}`)
+    .refine(hasPlaces, NO_PLACES)
 const file = z.string().min(1).optional()
 
 /** Those of DESIGN.md: naming one opens its door. */
@@ -265,10 +277,13 @@ const brokers = z
       secret: true,
       dotenv: true,
     }),
-    bootstrap_servers: from(words('Kafka by its brokers; with a port or a name of Amazon MSK, tokens of AWS IAM are used'), {
-      env: ['MSK_BOOTSTRAP_SERVERS'],
-      dotenv: true,
-    }),
+    bootstrap_servers: from(
+      words('Kafka by its brokers; with a port or a name of Amazon MSK, tokens of AWS IAM are used').refine(
+        (servers) => servers.every(isPlace),
+        'must be host:port, several with commas',
+      ),
+      { env: ['MSK_BOOTSTRAP_SERVERS'], dotenv: true },
+    ),
     aws_region: from(z.string().min(1).default('ap-south-1').describe('region of Amazon MSK, for IAM tokens'), {
       env: ['AWS_REGION'],
       dotenv: true,

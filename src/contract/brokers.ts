@@ -111,9 +111,13 @@ function accountOf(account: string | undefined, url: string): [string | undefine
   return [name === '' ? undefined : decoded(name, url), colon === -1 ? undefined : decoded(account.slice(colon + 1), url)]
 }
 
-function withPort(host: string, port: number): string {
-  if (host === '') throw new RegentError('INVALID', 'a broker has an empty host', { hint: FORM })
-  return /:\d+$/.test(host) ? host : `${host}:${port}`
+/** Throws INVALID for a port that is none. */
+export function withPort(place: string, port: number): string {
+  const [, host, given] = /^(.*?)(?::(\d+))?$/.exec(place) ?? []
+  if (!host) throw new RegentError('INVALID', 'a broker has an empty host', { hint: FORM })
+  if (Number(given ?? port) > 65_535)
+    throw new RegentError('INVALID', `the broker ${place} has no such port`, { hint: 'ports end at 65535' })
+  return given === undefined ? `${host}:${port}` : place
 }
 
 function heartbeatOf(options: URLSearchParams): number {

@@ -1,6 +1,6 @@
 import { RegentError } from '../kernel/errors.ts'
 import { isObject } from '../kernel/json.ts'
-import { type BrokerSettings, parseBrokerUrl, type SaslSettings, type TlsSettings } from './brokers.ts'
+import { type BrokerSettings, parseBrokerUrl, type SaslSettings, type TlsSettings, withPort } from './brokers.ts'
 import type { TeamConfig } from './team.ts'
 
 /** Where an agent's channel is: the same for its runner, which speaks there, and for Regent, which guards whose it is. */
@@ -72,7 +72,7 @@ export function channelPlace(name: string, config: TeamConfig, defaults: Channel
   }
   const section = kafkaSection(pubsub, backend)
   const prefix = typeof section.topic_prefix === 'string' ? section.topic_prefix : 'mcp_agent_'
-  const reset = isObject(section.consumer_config) ? section.consumer_config.auto_offset_reset : undefined
+  const reset = oneOf(section.consumer_config, 'auto_offset_reset', ['latest', 'earliest'], `${backend}.consumer_config`)
   return {
     backend: 'kafka',
     stem,
@@ -96,7 +96,7 @@ function redisOf({ redis }: Pubsub, defaults: ChannelDefaults): BrokerSettings {
   const username = typeof redis?.username === 'string' ? redis.username : undefined
   return {
     // An account of the environment is for the environment's broker alone.
-    ...(own ? { kind: 'redis' as const, addresses: [`${redis?.host ?? host}:${redis?.port ?? port}`] } : base),
+    ...(own ? { kind: 'redis' as const, addresses: [withPort(`${redis?.host ?? host}:${redis?.port ?? port}`, 6379)] } : base),
     ...(redis?.cluster === true && { cluster: true }),
     ...(redis?.ssl === true && { tls: {} }),
     ...(db !== 0 && { database: `${db}` }),
@@ -106,6 +106,8 @@ function redisOf({ redis }: Pubsub, defaults: ChannelDefaults): BrokerSettings {
 }
 
 type Section = Readonly<Record<string, unknown>>
+
+const PROTOCOLS = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
 
 /** `kafka` may stand under its own name or, as in 000's library, under `msk`. */
 const kafkaSection = (pubsub: Pubsub, backend: 'msk' | 'kafka'): Section =>
@@ -118,17 +120,18 @@ function kafkaOf(section: Section, backend: 'msk' | 'kafka', { bootstrapServers 
     throw new RegentError('INVALID', `pubsub_config.${backend}.bootstrap_servers is empty`, {
       hint: 'name the brokers there as host:port, or in MSK_BOOTSTRAP_SERVERS',
     })
-  const protocol = text(section.security_protocol) ?? (backend === 'msk' ? 'SASL_SSL' : 'PLAINTEXT')
+  const protocol = oneOf(section, 'security_protocol', PROTOCOLS, backend) ?? (backend === 'msk' ? 'SASL_SSL' : 'PLAINTEXT')
   const producer = isObject(section.producer_config) ? section.producer_config : {}
+  const acks = oneOf(producer, 'acks', ['all', '1', '0', '-1'], `${backend}.producer_config`)
   const clientName = text(producer.client_id)
   const sasl = protocol.startsWith('SASL') ? saslOf(section, backend, awsRegion) : undefined
   return {
     kind: 'kafka',
-    addresses: servers.map((server) => (/:\d+$/.test(server) ? server : `${server}:9092`)),
+    addresses: servers.map((server) => withPort(server, 9092)),
     ...(clientName !== undefined && { clientName }),
     ...(protocol.endsWith('SSL') && { tls: tlsOf(section.ssl_config) }),
     ...(sasl && { sasl }),
-    ...((producer.acks === 1 || producer.acks === '1') && { acks: 'leader' as const }),
+    ...(acks === '1' && { acks: 'leader' as const }),
   }
 }
 
@@ -140,11 +143,22 @@ function saslOf(section: Section, backend: string, awsRegion: string | undefined
     throw new RegentError('INVALID', `pubsub_config.${backend}.sasl_mechanism is ${mechanism}`, {
       hint: 'use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER',
     })
-  return {
-    mechanism,
-    username: text(section.sasl_username) ?? text(section.sasl_plain_username) ?? '',
-    password: text(section.sasl_password) ?? text(section.sasl_plain_password) ?? '',
-  }
+  const username = text(section.sasl_username) ?? text(section.sasl_plain_username)
+  if (username === undefined)
+    throw new RegentError('INVALID', `pubsub_config.${backend}.sasl_username is missing`, {
+      hint: `${mechanism} needs it, and sasl_password`,
+    })
+  return { mechanism, username, password: text(section.sasl_password) ?? text(section.sasl_plain_password) ?? '' }
+}
+
+/** A word of those that are known; undefined where there is none. Throws INVALID, naming field and remedy, for another. */
+function oneOf(section: unknown, field: string, known: readonly string[], place: string): string | undefined {
+  const value = isObject(section) ? section[field] : undefined
+  if (value === undefined || value === null || value === '') return undefined
+  const word = known.find((one) => one === `${value}`)
+  if (word === undefined)
+    throw new RegentError('INVALID', `pubsub_config.${place}.${field} is ${JSON.stringify(value)}`, { hint: `use ${known.join(', ')}` })
+  return word
 }
 
 function tlsOf(ssl: unknown): TlsSettings {

@@ -50,6 +50,23 @@ describe('where the channel of a definition is', () => {
     expect(placeOf({ backend: 'kafka', kafka: { producer_config: { acks: 1 } } }, env)?.broker?.acks).toBe('leader')
   })
 
+  it.each([
+    [{ security_protocol: 'SASL' }, 'security_protocol is "SASL"', /PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL/],
+    [{ security_protocol: 'SASL_SSL', sasl_mechanism: 'PLAIN' }, 'sasl_username is missing', /sasl_password/],
+    [{ producer_config: { acks: 'most' } }, 'producer_config.acks is "most"', /use all, 1/],
+    [{ consumer_config: { auto_offset_reset: 'newest' } }, 'consumer_config.auto_offset_reset is "newest"', /latest, earliest/],
+  ])('names the field that is not right in %j, and the remedy', (section, words, hint) => {
+    const read = () => placeOf({ backend: 'kafka', kafka: { bootstrap_servers: ['h:1'], ...section } })
+    expect(read).toThrow(
+      expect.objectContaining({ code: 'INVALID', message: `pubsub_config.kafka.${words}`, hint: expect.stringMatching(hint) }),
+    )
+  })
+
+  it('has a port that there can be', () => {
+    expect(() => placeOf({ backend: 'redis', redis: { host: 'h', port: 99_999 } })).toThrow('the broker h:99999 has no such port')
+    expect(() => placeOf({ backend: 'kafka', kafka: { bootstrap_servers: ['h:99999'] } })).toThrow('the broker h:99999 has no such port')
+  })
+
   it('is at Redis on both of the names that its users know', () => {
     const env = { REDIS_HOST: 'redis.local', REDIS_PORT: '6380' }
     const names = ['agent:news', 'agent:news:stream', 'agent:crypto_trader', 'agent:crypto_trader:stream']

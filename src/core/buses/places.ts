@@ -88,6 +88,8 @@ export async function placeOf(options: PlaceOptions, wanted: Wanted, caller: Cal
   const { name, bus } = brokerNamed(options.brokers, wanted.broker ?? 'bus')
   if (exchange !== undefined && bus.kind !== 'rabbitmq')
     throw new RegentError('INVALID', `${name} is ${bus.kind}, which knows no exchanges`, { hint: 'leave exchange out' })
+  if (fleeting && bus.kind !== 'redis' && bus.kind !== 'memory')
+    throw new RegentError('INVALID', `${name} is ${bus.kind}, which knows no fleeting topics`, { hint: 'leave fleeting out' })
   return {
     bus,
     broker: name,

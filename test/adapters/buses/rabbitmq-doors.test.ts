@@ -83,7 +83,7 @@ function contractObjects(world: RabbitWorld): void {
       const bus = await world.open({ password: 'wrong' })
       await expect(bus.subscribe({ name: 't' }, async () => {})).rejects.toMatchObject({ code: 'FORBIDDEN' })
       await expect(bus.publish({ name: 't' }, message('x'))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
-      expect(bus.status()).toMatchObject({ connected: false, reason: expect.stringContaining('ACCESS_REFUSED') })
+      expect(bus.status()).toMatchObject({ connected: false, reason: expect.stringMatching(/^ACCESS_REFUSED/) })
     })
 
     it('take any name literally, and no two groups share a queue', async () => {

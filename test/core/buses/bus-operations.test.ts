@@ -106,6 +106,9 @@ describe('bus.publish', () => {
     expect(await code({ agent: 'alice/news', topic: 't' }, admin)).toBe('INVALID')
     expect(await code({ topic: 't', exchange: 'e' }, admin)).toBe('INVALID')
     expect(await code({}, admin)).toBe('INVALID')
+    const kafka = await CoreWorld.open([{ name: 'kafka', address: 'a', bus: new FakeBroker('kafka').bus }])
+    const fleeting = { topic: 't', broker: 'kafka', fleeting: true, message: 'x' }
+    await expect(kafka.call('bus.publish', fleeting, admin)).rejects.toThrow('kafka is kafka, which knows no fleeting topics')
     for (const name of ['bus.topics', 'bus.status']) await expect(world.call(name, {}, alice)).rejects.toMatchObject({ code: 'FORBIDDEN' })
     const { ended } = await tailing(world, { topic: 'agent_alice-news' }, bob)
     await expect(ended).rejects.toMatchObject({ code: 'FORBIDDEN' })

@@ -70,7 +70,10 @@ function refusalIn(error: unknown): 'FORBIDDEN' | 'INVALID' | 'TOO_LARGE' | unde
 export function within<T>(ms: number, doing: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new RegentError('UNAVAILABLE', `Kafka: ${doing}: no answer within ${ms} ms`, { retryAfter: 1 })), ms)
+    timer = setTimeout(
+      () => reject(new RegentError('UNAVAILABLE', `Kafka: ${doing}: no answer within ${Math.round(ms)} ms`, { retryAfter: 1 })),
+      ms,
+    )
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

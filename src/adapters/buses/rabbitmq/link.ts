@@ -1,8 +1,8 @@
 import type { Clock } from '../../../kernel/clock.ts'
-import { RegentError, reasonOf, systemCode } from '../../../kernel/errors.ts'
+import { RegentError, systemCode } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
 import { type Channel, type Connection, type Dial, openChannel } from './library.ts'
-import { jitter, PATIENCE_MS, refusal, unavailable, within } from './troubles.ts'
+import { jitter, PATIENCE_MS, refusal, unavailable, within, wordsOf } from './troubles.ts'
 
 /** A connection that lasted this long, in ms, was no failure. */
 const SOUND_MS = 5000
@@ -154,7 +154,7 @@ export class Link {
     const connection = dial(addresses[this.#dials++ % addresses.length] ?? '')
     this.#current = connection
     connection.on('connection', () => this.#rise(connection))
-    connection.on('error', (error) => this.condemn(connection, reasonOf(error)))
+    connection.on('error', (error) => this.condemn(connection, wordsOf(error)))
     connection.on('error', (error) => this.#note(error))
     connection.on('connection.blocked', (reason) => this.#block(connection, `the broker takes no messages: ${reason}`))
     connection.on('connection.unblocked', () => this.#block(connection, undefined))

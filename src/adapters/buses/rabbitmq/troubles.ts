@@ -34,6 +34,9 @@ export function jitter(failures: number): number {
   return 500 + Math.random() * (most - 500)
 }
 
+/** The library puts a code before its words, also where it has none. */
+export const wordsOf = (error: unknown): string => reasonOf(error).replace(/^undefined: /, '')
+
 /** Somebody else has the queue or consumes it alone. */
 export const isTaken = (error: unknown): boolean =>
   systemCode(error) === 'RESOURCE_LOCKED' || (systemCode(error) === 'ACCESS_REFUSED' && reasonOf(error).includes('exclusive'))
@@ -42,7 +45,7 @@ export const isTaken = (error: unknown): boolean =>
 export function refusal(error: unknown, what: string): RegentError | undefined {
   if (error instanceof RegentError) return error.code === 'INVALID' || error.code === 'FORBIDDEN' ? error : undefined
   if (isTaken(error)) return undefined
-  const words = `RabbitMQ refuses ${what}: ${reasonOf(error)}`
+  const words = `RabbitMQ refuses ${what}: ${wordsOf(error)}`
   switch (systemCode(error)) {
     case 'PRECONDITION_FAILED':
       return new RegentError('INVALID', words, {

@@ -35,7 +35,7 @@ export function configure(command: Command, cli: Cli): void {
       cli.terminal.out(
         `${plural(rows, 'row')} copied from ${report.from} to ${report.to}, ${plural(report.tables.agents ?? 0, 'agent')} among them`,
       )
-      cli.terminal.out(`set REGENT_DATABASE_URL=${setting}, or database_url = "${setting}" in regent.toml; until then nothing changes`)
+      cli.terminal.out(`set REGENT_DATABASE_URL='${setting}', or database_url = "${setting}" in regent.toml; until then nothing changes`)
       cli.note(`${report.from} stays as it was: remove it once all is well`)
       cli.next('regent serve')
     })
