@@ -6,6 +6,7 @@ import { Worker } from '../../src/adapters/buses/kafka/worker.ts'
 import { createMemoryBus } from '../../src/adapters/buses/memory/memory-bus.ts'
 import { openSqliteStore } from '../../src/adapters/stores/sqlite/sqlite-store.ts'
 import { brokerKey, parseBrokerUrl } from '../../src/contract/brokers.ts'
+import { post } from '../../src/core/conversations/inbox.ts'
 import { Journal } from '../../src/core/events/journal.ts'
 import { Outbox } from '../../src/core/events/outbox.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -216,4 +217,34 @@ it('the pool of brokers did not wait for the others when one did not close in or
   expect(closed).toBe(false)
   gate.resolve()
   await expect(closing).rejects.toThrow('the first')
+})
+
+it('a prompt that could not be stored at the first try stood behind those that had come after it', async () => {
+  const world = await CoreWorld.open()
+  const agent = await world.team()
+  const { transaction } = world.store
+  let failures = 0
+  world.store.transaction = async (work) => {
+    if (failures++ < 1) throw new RegentError('UNAVAILABLE', 'the database is away')
+    return transaction.call(world.store, work) as never
+  }
+  const order = Array.from({ length: 100 }, (_, at) => `prompt ${at}`)
+  await Promise.all(order.map((content) => world.bus.publish({ name: 'agent:alice-news' }, { id: content, body: content })))
+  const { messages } = await world.call<{ messages: { content: string }[] }>('messages.list', { agent, limit: 500 })
+  expect(messages.map(({ content }) => content)).toEqual(order)
+  expect(failures).toBeLessThan(20)
+})
+
+it('one prompt that can never be stored kept back none of those that came with it', async () => {
+  const world = await CoreWorld.open()
+  const agent = await world.team()
+  const other = await world.team('other')
+  const row = await world.store.read.agents.get(other)
+  const taken = { id: `channel:${agent}:two`, conversation: 'main', content: 'x', metadata: {}, sender: 'test', actor: 'test' }
+  if (row) await world.store.transaction((tables) => post(tables, row, taken, systemClock).then(() => undefined))
+  const bodies = ['one', 'two', 'three']
+  await Promise.all(bodies.map((content) => world.bus.publish({ name: 'agent:alice-news' }, { id: content, body: content })))
+  const { messages } = await world.call<{ messages: { content: string }[] }>('messages.list', { agent })
+  expect(messages.map(({ content }) => content)).toEqual(['one', 'three'])
+  await until(async () => (await world.bus.deadLetters()).length === 1, 'the dead letter')
 })

@@ -2,7 +2,7 @@ import type { Condition } from '../../contract/agents.ts'
 import type { ChannelDefaults, ChannelHold, ChannelPlace } from '../../contract/channels.ts'
 import { confirmationRequest, envelopeOf, type Heard, hear } from '../../contract/envelopes.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import { reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Brokers } from '../../ports/brokers.ts'
 import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
@@ -12,19 +12,17 @@ import { type Claims, claimCursor } from '../agents/options.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Relay } from '../events/outbox.ts'
 import { keysOf, placeOfAgent } from './channel-places.ts'
-import { post } from './inbox.ts'
+import { InOrder, type Waiting } from './in-order.ts'
 import type { Links } from './links.ts'
+import { isPassing, PROMPTS_AT_ONCE, type Prompt, storePrompts } from './prompts.ts'
 import { StandIn } from './stand-in.ts'
 
-/** Handlers begin in the order of the messages and go to the store at once, which keeps it: so several may wait for one commit. */
-const AT_ONCE = 64
+/** Handlers begin in the order of the messages; what they bring is stored in that order, what came during one commit by the next. */
+const AT_ONCE = PROMPTS_AT_ONCE
 
 /** Between tries to store a prompt. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
-
-const isPassing = (error: unknown): boolean =>
-  error instanceof RegentError && (error.code === 'UNAVAILABLE' || error.code === 'NO_SPACE' || error.code === 'TIMED_OUT')
 
 export interface ChannelOptions {
   readonly store: Store
@@ -50,6 +48,12 @@ interface Channel {
   readonly topic: string
   /** Set where Regent's own bus carries it; a broker's channel is the runner's. */
   readonly stem: string | undefined
+}
+
+/** A prompt as the bus gave it. */
+interface Heeded extends Prompt {
+  /** The subscription ends. */
+  readonly ended: AbortSignal
 }
 
 /** What is subscribed for one agent; undefined where the bus refused. */
@@ -195,7 +199,8 @@ export class Channels implements Claims {
     if (stem === undefined) return void this.#standFor(channel)
     if (this.#subscriptions.has(agentId)) return
     const { bus, logger } = this.#options
-    const take = (withPrompts: boolean) => (message: Incoming, ended: AbortSignal) => this.#take(channel, message, withPrompts, ended)
+    const lane = new InOrder<Heeded>(AT_ONCE, (batch) => this.#store(channel, batch))
+    const take = (prompts?: InOrder<Heeded>) => (message: Incoming, ended: AbortSignal) => this.#take(channel, message, ended, prompts)
     const leaving = new AbortController()
     const { signal } = leaving
     const refused = (error: unknown) => {
@@ -203,8 +208,8 @@ export class Channels implements Claims {
       return undefined
     }
     const made = [
-      bus.subscribe(inbound(stem), take(true), { group: agentId, concurrency: AT_ONCE, signal }).catch(refused),
-      bus.subscribe(outbound(stem), take(false), { group: agentId, signal }).catch(refused),
+      bus.subscribe(inbound(stem), take(lane), { group: agentId, concurrency: AT_ONCE, signal }).catch(refused),
+      bus.subscribe(outbound(stem), take(), { group: agentId, signal }).catch(refused),
     ]
     this.#subscriptions.set(agentId, { leaving, made })
   }
@@ -219,36 +224,42 @@ export class Channels implements Claims {
     }
   }
 
-  async #take(channel: Channel, message: Incoming, withPrompts: boolean, ended: AbortSignal): Promise<void> {
+  async #take(channel: Channel, message: Incoming, ended: AbortSignal, lane?: InOrder<Heeded>): Promise<void> {
     const heard: Heard = hear(message.body)
     if (heard.kind === 'answer') return this.#answer(channel, heard.requestId, heard.confirmed)
-    if (heard.kind !== 'prompt' || !withPrompts) return
-    const { store, clock, links } = this.#options
-    const storing = () =>
-      store.transaction(async (tables) => {
-        const agent = await tables.agents.get(channel.agentId)
-        if (!agent) return
-        const id = `channel:${channel.agentId}:${message.id}`
-        await post(
-          tables,
-          agent,
-          { id, conversation: 'main', content: heard.content, metadata: heard.metadata, sender: 'channel', actor: 'channel' },
-          clock,
-        )
-      })
-    await this.#patiently(storing, channel, ended)
-    links.deliver(channel.agentId)
+    if (heard.kind !== 'prompt' || !lane) return
+    const id = `channel:${channel.agentId}:${message.id}`
+    await lane.add({ id, content: heard.content, metadata: heard.metadata, ended })
   }
 
-  /** While the store is away a prompt waits with the bus: that is no reason to give it up. */
-  async #patiently(storing: () => Promise<void>, { agentId }: Channel, ended: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options
+  /** One after the other where one cannot be stored at all: it fails alone. Throws when the subscription ends before they are stored. */
+  async #store(channel: Channel, batch: readonly Waiting<Heeded>[]): Promise<void> {
+    const prompts = batch.map(({ item }) => item)
+    try {
+      await this.#patiently(channel.agentId, prompts)
+      for (const one of batch) one.done()
+    } catch (error) {
+      const [first] = batch
+      if (isPassing(error) || first?.item.ended.aborted) throw error
+      if (batch.length === 1) return first?.failed(error)
+      for (const one of batch) await this.#store(channel, [one])
+    }
+  }
+
+  /** While the store is away or the inbox full prompts wait with the bus, in their order: that is no reason to give them up. */
+  async #patiently(agentId: string, prompts: readonly Heeded[]): Promise<void> {
+    const { clock, logger, links } = this.#options
+    const ended = prompts[0]?.ended
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await storing()
+        await storePrompts(this.#options, agentId, prompts)
+        return links.deliver(agentId)
       } catch (error) {
-        if (!isPassing(error) || ended.aborted) throw error
-        logger.warn({ agent: agentId, error: reasonOf(error) }, `a prompt cannot be stored; tried again in ${pause} ms`)
+        if (!isPassing(error) || ended?.aborted) throw error
+        logger.warn(
+          { agent: agentId, prompts: prompts.length, error: reasonOf(error) },
+          `prompts cannot be stored; tried again in ${pause} ms`,
+        )
         await clock.sleep(pause, ended)
       }
     }
