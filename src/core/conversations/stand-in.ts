@@ -3,14 +3,15 @@ import type { ChannelTopic } from '../../contract/channels.ts'
 import { hear } from '../../contract/envelopes.ts'
 import type { EventType } from '../../contract/events.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { reasonOf } from '../../kernel/errors.ts'
+import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Brokers } from '../../ports/brokers.ts'
 import type { Incoming } from '../../ports/bus.ts'
 import type { Store } from '../../ports/store.ts'
 import type { Journal } from '../events/journal.ts'
-import { post } from './inbox.ts'
+import { InOrder, type Waiting } from './in-order.ts'
 import type { Links } from './links.ts'
+import { isPassing, PROMPTS_AT_ONCE, type Prompt, storePrompts } from './prompts.ts'
 
 export interface StandInOptions {
   readonly store: Store
@@ -31,7 +32,7 @@ interface Post {
   readonly open: Promise<void>
 }
 
-/** Far more than are stored at once: what waits beyond it is dropped by the bus. */
+/** Far more than are stored by one transaction: what waits beyond it is dropped by the bus. */
 const AT_ONCE = 1000
 const live: readonly string[] = ['STARTING', 'RUNNING', 'STOPPING', 'UNKNOWN']
 const endings: readonly EventType[] = ['run.exited', 'run.stopped', 'run.backoff', 'run.fatal']
@@ -114,7 +115,10 @@ export class StandIn {
     })
     try {
       const options = { signal: leaving, concurrency: AT_ONCE }
-      const handler = (topic: ChannelTopic) => (message: Incoming) => this.#take(agentId, topic, message, taken)
+      const handler = (topic: ChannelTopic) => {
+        const lane = new InOrder<Incoming>(PROMPTS_AT_ONCE, (batch) => this.#take(agentId, topic, batch, taken))
+        return (message: Incoming) => lane.add(message)
+      }
       const subscriptions = await Promise.allSettled(topics.map((topic) => bus.subscribe(topic, handler(topic), options)))
       const failed = subscriptions.find((one) => one.status === 'rejected')
       if (!failed) await aborted(leaving)
@@ -126,31 +130,48 @@ export class StandIn {
     }
   }
 
-  async #take(agentId: string, { name }: ChannelTopic, message: Incoming, taken: Map<string, string>): Promise<void> {
-    const heard = hear(message.body)
-    if (heard.kind === 'listener') {
-      if (heard.run !== this.#runs.get(agentId) && !(await this.#isPresent(agentId, heard.run))) return
-      if (heard.what === 'here') taken.set(name, heard.run)
-      else if (taken.get(name) === heard.run) taken.delete(name)
+  /** In their order: what stands behind a listener's word is not looked at before that word is known to be true or not. */
+  async #take(agentId: string, { name }: ChannelTopic, batch: readonly Waiting<Incoming>[], taken: Map<string, string>): Promise<void> {
+    const prompts: Prompt[] = []
+    for (const { item } of batch) {
+      const heard = hear(item.body)
+      if (heard.kind === 'listener' && (await this.#isPresent(agentId, heard.run))) {
+        if (heard.what === 'here') taken.set(name, heard.run)
+        else if (taken.get(name) === heard.run) taken.delete(name)
+      }
+      if (heard.kind !== 'prompt' || taken.has(name)) continue
+      prompts.push({ id: `channel:${agentId}:${name}:${item.id}`, content: heard.content, metadata: heard.metadata })
     }
-    if (heard.kind !== 'prompt' || taken.has(name)) return
-    const { store, clock, links, logger } = this.#o
-    const { content, metadata } = heard
-    const id = `channel:${agentId}:${name}:${message.id}`
+    await this.#store(agentId, name, prompts)
+    for (const { done } of batch) done()
+  }
+
+  /** All of them, or as many as can be: nobody has them again. */
+  async #store(agentId: string, channel: string, prompts: readonly Prompt[]): Promise<void> {
+    if (prompts.length === 0) return
+    const { links, logger } = this.#o
     try {
-      await store.transaction(async (tables) => {
-        const agent = await tables.agents.get(agentId)
-        if (agent) await post(tables, agent, { id, conversation: 'main', content, metadata, sender: 'channel', actor: 'channel' }, clock)
-      })
+      await storePrompts(this.#o, agentId, prompts)
       links.deliver(agentId)
     } catch (error) {
-      logger.warn({ agent: agentId, channel: name, reason: reasonOf(error) }, 'a message of a channel that keeps nothing was lost')
+      const code = error instanceof RegentError ? error.code : 'INTERNAL'
+      const isOneToBlame = code === 'TOO_MANY' || !isPassing(error)
+      if (prompts.length > 1 && isOneToBlame) for (const prompt of prompts) await this.#store(agentId, channel, [prompt])
+      else
+        logger.warn(
+          { agent: agentId, channel, messages: prompts.length, reason: reasonOf(error) },
+          'messages of a channel that keeps nothing were lost',
+        )
     }
   }
 
-  /** Whether a run that was not heard of yet is one of this agent's that lives. */
+  /** Whether it is the run of this agent that lives; looked up where it was not heard of yet. */
   async #isPresent(agentId: string, runId: string): Promise<boolean> {
-    const run = await this.#o.store.read.runs.get(runId)
+    if (runId === this.#runs.get(agentId)) return true
+    const run = await this.#o.store.read.runs.get(runId).catch((error: unknown) => {
+      this.#o.logger.warn({ agent: agentId, run: runId, reason: reasonOf(error) }, 'whether a run listens to a channel is not known')
+      return undefined
+    })
     if (run?.agentId !== agentId || run.endedAt !== null) return false
     this.#runs.set(agentId, runId)
     return true

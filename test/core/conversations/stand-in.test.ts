@@ -35,7 +35,7 @@ async function standing() {
   const say = (body: string) => broker.bus.publish(topic, { id: `${Math.random()}`, body })
   const mark = (what: 'here' | 'gone', run: string) => say(JSON.stringify(listenerEvent(what, 'news', run, 0)))
   const kept = async () =>
-    (await world.call<{ messages: { content: string }[] }>('messages.list', { agent })).messages.map(({ content }) => content)
+    (await world.call<{ messages: { content: string }[] }>('messages.list', { agent, limit: 500 })).messages.map(({ content }) => content)
   return { world, agent, broker, open, say, mark, kept, delivered, released: () => released }
 }
 
@@ -66,6 +66,32 @@ describe('Regent in the stead of an agent', () => {
     await mark('gone', run)
     await say('after')
     expect(await kept()).toEqual(['before', 'still before', 'after'])
+  })
+
+  it('does not take what stands behind the word of a run that is still being looked up, and takes many in their order', async () => {
+    const { world, agent, open, say, mark, kept } = await standing()
+    const { lives, runs } = world.store.read
+    await world.running(agent)
+    // As if it had begun after Regent looked, and the journal were late.
+    const { get } = lives
+    lives.get = async () => undefined
+    await open()
+    lives.get = get
+    const gate = Promise.withResolvers<void>()
+    const look = runs.get
+    let looked = false
+    runs.get = async (id) => {
+      looked = true
+      await gate.promise
+      return look.call(runs, id)
+    }
+    const early = Array.from({ length: 100 }, (_, at) => `early ${at}`)
+    await Promise.all(early.map((body) => say(body)))
+    const said = [mark('here', world.runtime.last.handle.runId), say('for the agent')]
+    await until(() => looked, 'the run to be looked up')
+    gate.resolve()
+    await Promise.all(said)
+    expect(await kept()).toEqual(early)
   })
 
   it('takes over when the run ends without a word', async () => {
