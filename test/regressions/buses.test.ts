@@ -248,3 +248,15 @@ it('one prompt that can never be stored kept back none of those that came with i
   expect(messages.map(({ content }) => content)).toEqual(['one', 'three'])
   await until(async () => (await world.bus.deadLetters()).length === 1, 'the dead letter')
 })
+
+it('nobody was told that Regent cannot listen for an agent that is stopped', async () => {
+  const world = await CoreWorld.open()
+  world.brokers.at = async () => {
+    throw new RegentError('INVALID', 'the ca file is not there')
+  }
+  const agent = await team(world, 'alice', 'news', { backend: 'redis', channel_name: 'c', redis: { host: '127.0.0.1', port: 1 } })
+  const conditions = async () => (await world.call<{ conditions: object[] }>('agents.get', { agent })).conditions
+  await until(async () => (await conditions()).length > 0, 'the condition')
+  const message = expect.stringMatching(/while it is stopped: the ca file is not there; tried again/)
+  expect(await conditions()).toMatchObject([{ type: 'broker', subject: 'redis:c', message }])
+})

@@ -140,9 +140,17 @@ export class Channels implements Claims {
 
   conditionsOf(agentId: string): readonly Condition[] {
     const channel = this.#channels.get(agentId)
-    if (!channel || this.#holding.has(agentId)) return []
+    if (!channel) return []
+    if (this.#holding.has(agentId)) return this.#troublesOf(channel)
     const message = 'another user has this channel, so messages come through Regent alone; choose another pubsub_config.channel_name'
     return [{ type: 'channel', subject: channel.subject, message, since: channel.since }]
+  }
+
+  #troublesOf({ agentId, subject }: Channel): readonly Condition[] {
+    const missed = this.#standIn.troubleOf(agentId)
+    if (!missed) return []
+    const message = `Regent cannot listen to pub/sub in its stead while it is stopped: ${missed.reason}; tried again every minute`
+    return [{ type: 'broker', subject, message, since: missed.since }]
   }
 
   /** Carries what agents say and ask out to their channels. */

@@ -9,6 +9,7 @@ import type { Brokers } from '../../ports/brokers.ts'
 import type { Incoming } from '../../ports/bus.ts'
 import type { Store } from '../../ports/store.ts'
 import type { Journal } from '../events/journal.ts'
+import { untilDone } from './again.ts'
 import { InOrder, type Waiting } from './in-order.ts'
 import type { Links } from './links.ts'
 import { isPassing, PROMPTS_AT_ONCE, type Prompt, storePrompts } from './prompts.ts'
@@ -32,6 +33,12 @@ interface Post {
   readonly open: Promise<void>
 }
 
+/** Why it is not listened to, and since when, epoch ms. */
+export interface Trouble {
+  readonly reason: string
+  readonly since: number
+}
+
 /** Far more than are stored by one transaction: what waits beyond it is dropped by the bus. */
 const AT_ONCE = 1000
 const live: readonly string[] = ['STARTING', 'RUNNING', 'STOPPING', 'UNKNOWN']
@@ -44,6 +51,7 @@ const endings: readonly EventType[] = ['run.exited', 'run.stopped', 'run.backoff
 export class StandIn {
   readonly #o: StandInOptions
   readonly #posts = new Map<string, Post>()
+  readonly #troubles = new Map<string, Trouble>()
   /** The present run of each agent. */
   readonly #runs = new Map<string, string>()
   readonly #closing = new AbortController()
@@ -60,7 +68,7 @@ export class StandIn {
     })
   }
 
-  /** From now on; for one that is listened to already under other settings, anew. */
+  /** From now on, tried again where it fails; for one that is listened to already under other settings, anew. */
   stand(agentId: string, topics: readonly ChannelTopic[], settings: BrokerSettings): void {
     const fleeting = topics.filter((topic) => topic.fleeting)
     const key = `${brokerKey(settings)} ${fleeting.map(({ name }) => name).join(' ')}`
@@ -70,17 +78,23 @@ export class StandIn {
     if (fleeting.length === 0) return
     const leaving = new AbortController()
     const taken = new Map<string, string>()
-    const open = this.#listen(agentId, fleeting, settings, { taken, leaving: leaving.signal }).catch((error: unknown) => {
-      if (!leaving.signal.aborted)
-        this.#o.logger.warn(
-          { agent: agentId, broker: describeBroker(settings), reason: reasonOf(error) },
-          'nobody listens for a stopped agent',
-        )
-    })
+    const failed = (error: unknown) => {
+      const reason = reasonOf(error)
+      this.#troubles.set(agentId, { reason, since: this.#troubles.get(agentId)?.since ?? this.#o.clock.now() })
+      this.#o.logger.warn({ agent: agentId, broker: describeBroker(settings), reason }, 'nobody listens for a stopped agent')
+    }
+    const listening = () => this.#listen(agentId, fleeting, settings, { taken, leaving: leaving.signal })
+    const open = untilDone(listening, failed, { clock: this.#o.clock, signal: leaving.signal })
     this.#posts.set(agentId, { settings, key, leaving, taken, open })
   }
 
+  /** Where it is wanted and cannot be. */
+  troubleOf(agentId: string): Trouble | undefined {
+    return this.#troubles.get(agentId)
+  }
+
   leave(agentId: string): void {
+    this.#troubles.delete(agentId)
     const found = this.#posts.get(agentId)
     this.#posts.delete(agentId)
     found?.leaving.abort()
@@ -121,7 +135,10 @@ export class StandIn {
       }
       const subscriptions = await Promise.allSettled(topics.map((topic) => bus.subscribe(topic, handler(topic), options)))
       const failed = subscriptions.find((one) => one.status === 'rejected')
-      if (!failed) await aborted(leaving)
+      if (!failed) {
+        this.#troubles.delete(agentId)
+        await aborted(leaving)
+      }
       await Promise.all(subscriptions.map(async (one) => one.status === 'fulfilled' && one.value.close()))
       if (failed) throw failed.reason
     } finally {

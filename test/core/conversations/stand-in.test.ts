@@ -3,6 +3,7 @@ import { listenerEvent } from '../../../src/contract/envelopes.ts'
 import { StandIn } from '../../../src/core/conversations/stand-in.ts'
 import { Journal } from '../../../src/core/events/journal.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
+import { RegentError } from '../../../src/kernel/errors.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
 import type { Brokers } from '../../../src/ports/brokers.ts'
 import { CoreWorld } from '../../helpers/core-world.ts'
@@ -120,6 +121,48 @@ describe('Regent in the stead of an agent', () => {
       await say('anybody')
       return (await kept()).length > 0
     }, 'Regent to take over')
+  })
+
+  it('tries again, about once a minute, where the broker refuses it, and tells of it', async () => {
+    const world = await CoreWorld.open()
+    const agent = await world.team()
+    const broker = new SharedBroker()
+    const pauses: number[] = []
+    let failures = 3
+    let next = () => {}
+    // A minute passes when the test says so.
+    const sleep = (ms: number) => {
+      pauses.push(ms)
+      return new Promise<void>((resolve) => {
+        next = resolve
+      })
+    }
+    const clock = { ...systemClock, sleep }
+
+    const client = () => {
+      const bus = broker.client()
+      const { subscribe } = bus
+      bus.subscribe = async (...given) => {
+        if (failures-- > 0) throw new RegentError('FORBIDDEN', 'NOAUTH Authentication required')
+        return subscribe(...given)
+      }
+      return bus
+    }
+    const brokers: Brokers = { configured: [], ofKind: () => undefined, at: async () => client(), release: async () => {} }
+    const journal = new Journal(world.store, silentLogger)
+    await journal.open()
+    const standIn = new StandIn({ store: world.store, journal, brokers, clock, logger: silentLogger, links: { deliver() {} } })
+    onTestFinished(() => standIn.close())
+    standIn.begin()
+    standIn.stand(agent, [topic], settings)
+    for (const tries of [1, 2, 3]) {
+      await until(() => pauses.length === tries, `try ${tries} to fail`)
+      expect(standIn.troubleOf(agent)).toMatchObject({ reason: 'NOAUTH Authentication required' })
+      next()
+    }
+    await until(async () => (await broker.bus.topics()).some(({ name }) => name === topic.name), 'Regent to listen')
+    await until(() => standIn.troubleOf(agent) === undefined, 'the trouble to be over')
+    for (const pause of pauses) expect(Math.abs(pause - 60_000)).toBeLessThanOrEqual(15_000)
   })
 
   it('lets go of the broker when the channel is another one or gone', async () => {
