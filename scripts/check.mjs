@@ -6,7 +6,7 @@
 import { resolve } from 'node:path'
 import { checks, runChecks } from './checks/checks.mjs'
 import { counts, promises, skips, table } from './checks/summary.mjs'
-import { runTests } from './checks/tests.mjs'
+import { hasPostgres, onEitherStore, runTests } from './checks/tests.mjs'
 
 const known = [...Object.keys(checks), 'tests']
 
@@ -49,6 +49,11 @@ if (names.includes('tests')) {
   tests.ok = tests.failed === 0
   tests.note = counts([tests]).line
   results.push(tests)
+  if (rest.length === 0 && process.env.REGENT_TEST_STORE === undefined && hasPostgres(root)) {
+    const again = await runTests(onEitherStore, root, { REGENT_TEST_STORE: 'postgres' })
+    results.push({ ...again, name: 'on PostgreSQL', ok: again.failed === 0, note: counts([again]).line })
+    tests.problems.push(...again.problems)
+  }
 }
 console.log(table(results))
 for (const problem of tests?.problems ?? []) console.log(`  ${problem}`)

@@ -1,6 +1,6 @@
 // The tests: vitest with its usual report on the screen and a JSON report for the summary, then a look for what they left running.
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { leftovers } from './leftovers.mjs'
@@ -10,7 +10,7 @@ import { run, tool } from './run.mjs'
 const silenceMs = Number(process.env.REGENT_TEST_SILENCE_MS ?? 300_000)
 
 /** Runs vitest with the caller's arguments; a run without arguments is the whole one, in which each skipped test must give its reason. */
-export async function runTests(args, root) {
+export async function runTests(args, root, env = {}) {
   const from = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'regent-check-'))
   const mark = randomUUID()
@@ -23,7 +23,7 @@ export async function runTests(args, root) {
       cwd: root,
       inherit: true,
       signal: guard.signal,
-      env: { ...process.env, REGENT_TEST_RUN: mark, REGENT_TEST_PROGRESS: progress },
+      env: { ...process.env, ...env, REGENT_TEST_RUN: mark, REGENT_TEST_PROGRESS: progress },
     })
     const hung = guard.end()
     const noted = read(progress) ?? { planned: [], running: [], errors: [] }
@@ -35,6 +35,21 @@ export async function runTests(args, root) {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** What stands on the store: it is run on PostgreSQL too, where there is one; SQLite has had it with all the others. */
+export const onEitherStore = [
+  'test/core',
+  'test/doors/http',
+  'test/doors/websocket',
+  ...['bad-inputs', 'channels', 'cli', 'conversation', 'manager-api', 'survival', 'watching'].map((name) => `test/e2e/${name}.test.ts`),
+]
+
+/** Whether `npm run services` has started PostgreSQL here, or it is asked for. */
+export function hasPostgres(root) {
+  if (onEitherStore.some((path) => !existsSync(join(root, path)))) return false
+  if (process.env.REGENT_TEST_SERVICES === 'required' || process.env.REGENT_TEST_POSTGRES_URL !== undefined) return true
+  return read(join(root, '.services/state.json'))?.services?.postgres !== undefined
 }
 
 /** Aborts when the progress file has not changed for too long; `end` tells whether it did. */

@@ -1,0 +1,2 @@
+export declare const onEitherStore: readonly string[]
+export declare function hasPostgres(root: string): boolean
