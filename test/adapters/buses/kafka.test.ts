@@ -38,6 +38,12 @@ describeWith('kafka', 'on a real broker', ({ url }) => {
       await expect(bus.publish({ name }, message('x'))).rejects.toMatchObject({ code: 'INVALID' })
   })
 
+  it('says what is wrong when an account is named at a port that knows none', async () => {
+    const bus = await opened({ ...settings, sasl: { mechanism: 'PLAIN', username: 'u', password: 'p' } })
+    const publishing = bus.publish(freshTopic(), message('x'))
+    await expect(publishing).rejects.toThrow('knows no accounts (SASL): see security_protocol and the port')
+  })
+
   it('keeps the topics of one group apart [I4-BUS-03]', { timeout: 30_000 }, async () => {
     const [bus, second] = [await open(), await open()]
     const [one, two] = [freshTopic(), freshTopic()]

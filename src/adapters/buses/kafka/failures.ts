@@ -45,6 +45,7 @@ export const isForGood = (error: unknown): boolean =>
 export function wordsOf(error: unknown): string {
   const last = failuresIn(error).at(-1)
   if (!last) return String(error)
+  if (last.apiId === 'ILLEGAL_SASL_STATE') return 'this port of the broker knows no accounts (SASL): see security_protocol and the port'
   return last.serverErrorMessage || last.message || last.code || last.name
 }
 

@@ -120,7 +120,7 @@ function connectionError(error: unknown, place: string): RegentError {
 export function lost(
   message: string,
   cause: unknown,
-  hint = 'See that it runs and can be reached; Regent goes on by itself.',
+  hint = 'See that it runs, and the host and port of REGENT_DATABASE_URL; a Regent that runs goes on by itself.',
 ): RegentError {
   return new RegentError('UNAVAILABLE', message, { hint, retryAfter: 5, details: { what: CONNECTION }, cause })
 }
