@@ -260,3 +260,18 @@ it('nobody was told that Regent cannot listen for an agent that is stopped', asy
   const message = expect.stringMatching(/while it is stopped: the ca file is not there; tried again/)
   expect(await conditions()).toMatchObject([{ type: 'broker', subject: 'redis:c', message }])
 })
+
+it("nobody but the log told that Regent's own bus refuses the channel of an agent", async () => {
+  const world = await CoreWorld.open()
+  world.bus.subscribe = async ({ name }) => {
+    throw new RegentError('FORBIDDEN', `not allowed to read ${name}`)
+  }
+  const agent = await world.team()
+  const conditions = async () => (await world.call<{ conditions: object[] }>('agents.get', { agent })).conditions
+  await until(async () => (await conditions()).length > 0, 'the condition')
+  expect(await conditions()).toMatchObject([
+    { type: 'broker', subject: 'memory:alice-news', message: expect.stringContaining('not allowed to read agent:alice-news') },
+    { type: 'broker', message: expect.stringContaining('not allowed to read agent_alice-news') },
+  ])
+  await expect(world.reborn()).resolves.toBeUndefined()
+})

@@ -5,17 +5,18 @@ import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Brokers } from '../../ports/brokers.ts'
-import type { Bus, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
+import type { Bus, Handler, Incoming, Outgoing, Subscription, Topic } from '../../ports/bus.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { AgentRow, EventRow, Store } from '../../ports/store.ts'
 import { type Claims, claimCursor } from '../agents/options.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Relay } from '../events/outbox.ts'
+import { untilDone } from './again.ts'
 import { keysOf, placeOfAgent } from './channel-places.ts'
 import { InOrder, type Waiting } from './in-order.ts'
 import type { Links } from './links.ts'
 import { isPassing, PROMPTS_AT_ONCE, type Prompt, storePrompts } from './prompts.ts'
-import { StandIn } from './stand-in.ts'
+import { StandIn, type Trouble } from './stand-in.ts'
 
 /** Handlers begin in the order of the messages; what they bring is stored in that order, what came during one commit by the next. */
 const AT_ONCE = PROMPTS_AT_ONCE
@@ -56,10 +57,12 @@ interface Heeded extends Prompt {
   readonly ended: AbortSignal
 }
 
-/** What is subscribed for one agent; undefined where the bus refused. */
+/** What is subscribed for one agent, or tried to be; undefined where it was left before. */
 interface Listening {
   readonly leaving: AbortController
   readonly made: readonly Promise<Subscription | undefined>[]
+  /** By topic. */
+  readonly troubles: ReadonlyMap<string, Trouble>
 }
 
 /** Where people write to the agent, and where it speaks; confirmation requests go to both. */
@@ -147,10 +150,15 @@ export class Channels implements Claims {
   }
 
   #troublesOf({ agentId, subject }: Channel): readonly Condition[] {
+    const told = (what: string, { reason, since }: Trouble): Condition => ({
+      ...{ type: 'broker', subject, message: `${what}: ${reason}; tried again every minute`, since },
+    })
     const missed = this.#standIn.troubleOf(agentId)
-    if (!missed) return []
-    const message = `Regent cannot listen to pub/sub in its stead while it is stopped: ${missed.reason}; tried again every minute`
-    return [{ type: 'broker', subject, message, since: missed.since }]
+    const refused = [...(this.#subscriptions.get(agentId)?.troubles ?? [])]
+    return [
+      ...(missed ? [told('Regent cannot listen to pub/sub in its stead while it is stopped', missed)] : []),
+      ...refused.map(([topic, trouble]) => told(`Regent's own bus lets nobody listen to ${topic}`, trouble)),
+    ]
   }
 
   /** Carries what agents say and ask out to their channels. */
@@ -206,20 +214,27 @@ export class Channels implements Claims {
     const { stem, agentId } = channel
     if (stem === undefined) return void this.#standFor(channel)
     if (this.#subscriptions.has(agentId)) return
-    const { bus, logger } = this.#options
+    const { bus, clock, logger } = this.#options
     const lane = new InOrder<Heeded>(AT_ONCE, (batch) => this.#store(channel, batch))
     const take = (prompts?: InOrder<Heeded>) => (message: Incoming, ended: AbortSignal) => this.#take(channel, message, ended, prompts)
     const leaving = new AbortController()
     const { signal } = leaving
-    const refused = (error: unknown) => {
-      if (!signal.aborted) logger.error({ agent: agentId, channel: stem, error: reasonOf(error) }, 'a channel could not be subscribed')
-      return undefined
+    const troubles = new Map<string, Trouble>()
+    const subscribe = (topic: Topic, handler: Handler, concurrency: number) => {
+      const subscribing = async () => {
+        const made = await bus.subscribe(topic, handler, { group: agentId, concurrency, signal })
+        troubles.delete(topic.name)
+        return made
+      }
+      const refused = (error: unknown) => {
+        const reason = reasonOf(error)
+        troubles.set(topic.name, { reason, since: troubles.get(topic.name)?.since ?? clock.now() })
+        logger.error({ agent: agentId, topic: topic.name, error: reason }, 'a channel could not be subscribed; tried again')
+      }
+      return untilDone(subscribing, refused, { clock, signal })
     }
-    const made = [
-      bus.subscribe(inbound(stem), take(lane), { group: agentId, concurrency: AT_ONCE, signal }).catch(refused),
-      bus.subscribe(outbound(stem), take(), { group: agentId, signal }).catch(refused),
-    ]
-    this.#subscriptions.set(agentId, { leaving, made })
+    const made = [subscribe(inbound(stem), take(lane), AT_ONCE), subscribe(outbound(stem), take(), 1)]
+    this.#subscriptions.set(agentId, { leaving, made, troubles })
   }
 
   async #standFor({ agent }: Channel): Promise<void> {
