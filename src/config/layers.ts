@@ -75,7 +75,8 @@ function readText(setting: Setting, text: string, cwd: string): unknown {
   const flag = { true: true, yes: true, on: true, '1': true, false: false, no: false, off: false, '0': false }[text.toLowerCase()]
   const list = text.split(/[\s,]+/).filter((part) => part !== '')
   const candidates = [text, number, flag, list].filter((candidate) => candidate !== undefined)
-  return candidates.find((candidate) => setting.schema.safeParse(candidate).success) ?? number ?? text
+  const likeliest = setting.schema.safeParse([]).success ? list : (number ?? text)
+  return candidates.find((candidate) => setting.schema.safeParse(candidate).success) ?? likeliest
 }
 
 function unreadInDotenv(dotenv: Env): string[] {

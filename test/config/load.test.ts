@@ -167,6 +167,12 @@ describe('a wrong configuration', () => {
     expect(failure(project({ 'regent.toml': toml }))).toMatch(message)
   })
 
+  it('refuses a list of a variable for what is in it', () => {
+    expect(failure(project({}, { MSK_BOOTSTRAP_SERVERS: 'h:1, h:port' }))).toMatch(
+      /^MSK_BOOTSTRAP_SERVERS: brokers\.bootstrap_servers: must be host:port/,
+    )
+  })
+
   it('tells everything at once', () => {
     const message = failure(project({ 'regent.toml': '[http]\nport = "x"\n[log]\nlevl = "info"\n' }, { REGENT_STARTRETRIES: '-1' }))
     expect(message.split('\n')).toHaveLength(4)
