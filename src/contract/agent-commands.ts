@@ -91,6 +91,9 @@ export const taskPayloads = {
   'conversation.message': z.looseObject({ from_agent_id: wireId, message: z.string().min(1).max(900_000) }),
 } as const
 
+/** How callers come in who speak through the bus of agent commands. */
+export const COMMANDS_DOOR = 'rabbitmq'
+
 /** Where in a definition the caller's own words for an agent are kept, whole. */
 export const CONFIG_KEY = 'agent_config'
 

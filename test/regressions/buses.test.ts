@@ -275,3 +275,20 @@ it("nobody but the log told that Regent's own bus refuses the channel of an agen
   ])
   await expect(world.reborn()).resolves.toBeUndefined()
 })
+
+it("a user could take the id that another customer's agent was to have on the bus of agent commands, and its queue with it", async () => {
+  const world = await CoreWorld.open()
+  const agent_config = { agent_id: '7f3a', customer_id: 'eve', agent_type: 'custom', name: 'x' }
+  const eve = userCalled('eve')
+  const agent = { kind: 'team', name: 'spy', subagents: [] }
+  const refused = { code: 'INVALID', message: expect.stringContaining('json_config.agent_config') }
+  await expect(world.call('agents.create', { agent: { ...agent, json_config: { agent_config } } }, eve)).rejects.toMatchObject(refused)
+  await expect(world.call('agents.apply', { agent: { ...agent, json_config: { agent_config } } }, eve)).rejects.toMatchObject(refused)
+  await world.call('agents.create', { agent: { ...agent, json_config: {} } }, eve)
+  const update = (json_config: object) => world.call('agents.update', { agent: 'spy', definition: { json_config } }, eve)
+  await expect(update({ agent_config })).rejects.toMatchObject(refused)
+  const door = { user: 'eve', role: 'user', via: 'rabbitmq' } as const
+  await world.call('agents.update', { agent: 'spy', definition: { json_config: { agent_config } } }, door)
+  await expect(update({ agent_config, default_model: 'm' })).resolves.toMatchObject({ revision: 3 })
+  await expect(update({ agent_config: { ...agent_config, agent_id: 'another' } })).rejects.toMatchObject(refused)
+})

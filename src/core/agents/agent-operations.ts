@@ -7,6 +7,7 @@ import type { Handlers, Handling } from '../handling.ts'
 import { checkDependencies } from '../supervision/dependencies.ts'
 import { wantDependencies } from '../supervision/intents.ts'
 import { tell } from '../supervision/situation.ts'
+import { checkKnownAs } from './check-known-as.ts'
 import { checkPolicy } from './check-policy.ts'
 import { checkDefinition, definitionOf, fingerprint, patched, policyOf } from './definitions.ts'
 import { findAgent, mayTouch, notFound } from './find.ts'
@@ -74,6 +75,7 @@ async function createAgent(
 ): Promise<AgentDetail> {
   const { store, ids, clock, project, secrets, caps } = options
   const definition = checkDefinition(agent.kind, definitionOf(agent, handling.given))
+  checkKnownAs(undefined, definition, handling.caller)
   const hidden = hide(definition)
   const at = clock.now()
   const row: AgentRow = {
@@ -187,6 +189,7 @@ async function changeAgent(
       hint: 'read it again, then change it',
     })
   const given = change(before)
+  checkKnownAs(before.definition, given.definition, handling.caller)
   checkPolicy(before.kind, given.policy, options.calendar)
   const kept = await secrets.get(id)
   const hidden = hide(checkDefinition(before.kind, given.definition), kept)

@@ -1,4 +1,4 @@
-import { type AgentConfig, agentConfig, pausedCursor, sequenceCursor } from '../../contract/agent-commands.ts'
+import { type AgentConfig, agentConfig, COMMANDS_DOOR, pausedCursor, sequenceCursor } from '../../contract/agent-commands.ts'
 import type { AgentDetail, AgentView } from '../../contract/agents.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import type { RunningCore } from '../../core/create-core.ts'
@@ -205,7 +205,7 @@ function call({ core, asked, signal }: Work, owner: string, operation: string, i
   const { type, key, correlationId, payload } = asked
   const admin = type === 'admin.agent.stop'
   const user = admin ? `admin:${typeof payload.admin_id === 'string' ? payload.admin_id : 'unknown'}` : owner
-  const caller: Caller = { user, role: admin ? 'admin' : 'user', via: 'rabbitmq' }
+  const caller: Caller = { user, role: admin ? 'admin' : 'user', via: COMMANDS_DOOR }
   const origin: JsonObject = {
     command: type,
     correlation_id: correlationId,
