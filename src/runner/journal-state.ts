@@ -54,7 +54,8 @@ export type Entry =
   | { readonly e: 'spoken'; readonly seq: number | null }
   | { readonly e: 'unspoken'; readonly row: OutRow }
 
-const FINISHED_KEPT = 5_000
+/** Ids of messages whose work has ended: what a broker may bring once more must be among them. About 3 MB. */
+const FINISHED_KEPT = 20_000
 const CLOSED_KEPT = 500
 const CONVERSATIONS_KEPT = 100
 

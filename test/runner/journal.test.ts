@@ -136,6 +136,17 @@ describe('the journal', () => {
     expect(existsSync(`${fileOf(dir)}.new`)).toBe(false)
   })
 
+  it('knows the last 20,000 messages again, over a restart and a compaction', async () => {
+    const dir = temporaryFolder()
+    const first = await open(dir)
+    for (let at = 0; at <= 20_000; at++) first.note({ e: 'in', message: message(`m${at}`) }, { e: 'end', id: `m${at}` })
+    await first.close()
+    const before = statSync(fileOf(dir)).size
+    const { state } = await open(dir, { compactBytes: 1 })
+    expect(statSync(fileOf(dir)).size).toBeLessThan(before / 2)
+    expect([0, 1, 10_000, 20_000].map((at) => state.knows(`m${at}`))).toEqual([false, true, true, true])
+  })
+
   it('is not confused by a compaction that a crash cut off', async () => {
     const dir = temporaryFolder()
     const first = await open(dir)
