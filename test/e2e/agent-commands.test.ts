@@ -131,7 +131,7 @@ describeWith('rabbitmq', 'agents by messages, on RabbitMQ', (urls) => {
     expect(await regent.json<View[]>('ps')).toHaveLength(1)
   }, 60_000)
 
-  it('[S1-44] does a task with the offline model and sends its result as an event', async () => {
+  it('[part of S1-44] does a task with the offline model and sends its result as an event', async () => {
     const vhost = await freshVhost(urls)
     await Regent.start({ RABBITMQ_URL: vhost.url, ...quick })
     const customer = await customerOf(vhost)
@@ -162,7 +162,7 @@ describeWith('rabbitmq', 'agents by messages, on RabbitMQ', (urls) => {
     expect(await regent.json<View[]>('ps')).toMatchObject([{ name: 'Tess', owner: 'c1' }])
   }, 60_000)
 
-  it('[F28] [F31] killed again and again between work and ack: each command is done once, in order, and answered', async () => {
+  it('[F28] [F31] [P2] killed again and again between work and ack: each command is done once, in order, and answered', async () => {
     const vhost = await freshVhost(urls)
     const regent = await Regent.start({ RABBITMQ_URL: vhost.url, ...quick })
     const bus = await busAt(vhost.url)

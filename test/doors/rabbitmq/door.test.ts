@@ -95,7 +95,7 @@ describe('commands', () => {
     expect(JSON.stringify(customer.heard)).not.toContain('very-secret-value')
   })
 
-  it('[I4-CMD-02] [S1-43] pause, an admin stop that tells who and why, and team.orchestrate that is not there yet', async () => {
+  it('[I4-CMD-02] [part of S1-43] pause, an admin stop that tells who and why, and team.orchestrate that is not there yet', async () => {
     const { customer } = await opened()
     const id = randomUUID()
     await customer.asks('agent.create', tess(id))
@@ -115,7 +115,7 @@ describe('commands', () => {
     expect(team.error).toContain('not there yet')
   })
 
-  it('[S1-44] answers and tells as agent.error why an agent could not be made', async () => {
+  it('[part of S1-44] answers and tells as agent.error why an agent could not be made', async () => {
     const { customer } = await opened()
     for (let made = 0; made < 3; made++) await customer.asks('agent.create', tess(randomUUID()))
     const id = randomUUID()
@@ -310,7 +310,7 @@ describe('triggers', () => {
 })
 
 describe('tasks and signs of life', () => {
-  it('[S1-44] works on task.execute through the inbox, and tells its result or failure', async () => {
+  it('[part of S1-44] works on task.execute through the inbox, and tells its result or failure', async () => {
     const { world, customer } = await opened()
     const id = randomUUID()
     await customer.asks('agent.create', tess(id))
@@ -368,7 +368,7 @@ describe('tasks and signs of life', () => {
     expect((await agentsOf(world, 'c2'))[0]?.queued).toBe(0)
   })
 
-  it('[S1-28] [S1-44] tells health and heartbeats at each interval, and errors', async () => {
+  it('[S1-28] [part of S1-44] tells health and heartbeats at each interval, and errors', async () => {
     const { world, customer } = await opened(50)
     const id = randomUUID()
     await customer.asks('agent.create', tess(id))

@@ -1,5 +1,5 @@
 // Agents as containers, commanded over RabbitMQ (S1).
-import { planned, type Requirement } from './row.ts'
+import { planned, proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const agentCommands: readonly Requirement[] = [
@@ -20,17 +20,17 @@ export const agentCommands: readonly Requirement[] = [
   planned(6, 'S1-15', 'R', 'Network `autogen-network` / `DOCKER_NETWORK`'),
   planned(6, 'S1-16', 'R', 'Shared modules mounted read-only'),
   planned(6, 'S1-17', 'R', 'Eight container env variables'),
-  planned(4, 'S1-18', 'R', 'Command `agent.create`'),
-  planned(4, 'S1-19', 'R', 'Command `agent.update`'),
-  planned(4, 'S1-20', 'R', 'Command `agent.start`'),
-  planned(4, 'S1-21', 'R', 'Command `agent.stop`'),
-  planned(4, 'S1-22', 'R', 'Command `agent.delete`'),
-  planned(4, 'S1-23', 'R', 'Command `agent.restart`'),
-  planned(4, 'S1-24', 'R', 'Event `agent.created`'),
-  planned(4, 'S1-25', 'R', 'Event `agent.started`'),
-  planned(4, 'S1-26', 'R', 'Event `agent.stopped`'),
-  planned(4, 'S1-27', 'R', 'Event `agent.deleted`'),
-  planned(4, 'S1-28', 'R', 'Event `agent.health`'),
+  proved(4, 'S1-18', 'R', 'Command `agent.create`'),
+  proved(4, 'S1-19', 'R', 'Command `agent.update`'),
+  proved(4, 'S1-20', 'R', 'Command `agent.start`'),
+  proved(4, 'S1-21', 'R', 'Command `agent.stop`'),
+  proved(4, 'S1-22', 'R', 'Command `agent.delete`'),
+  proved(4, 'S1-23', 'R', 'Command `agent.restart`'),
+  proved(4, 'S1-24', 'R', 'Event `agent.created`'),
+  proved(4, 'S1-25', 'R', 'Event `agent.started`'),
+  proved(4, 'S1-26', 'R', 'Event `agent.stopped`'),
+  proved(4, 'S1-27', 'R', 'Event `agent.deleted`'),
+  proved(4, 'S1-28', 'R', 'Event `agent.health`'),
   planned(6, 'S1-29', 'R', 'Docker mode with socket mount, single host'),
   planned(6, 'S1-30', 'R', 'Swarm mode: services, load balancing, multi-host'),
   planned(6, 'S1-31', 'R', 'GPU mode: orchestrator, allocation, CUDA containers'),
@@ -44,9 +44,9 @@ export const agentCommands: readonly Requirement[] = [
   planned(6, 'S1-39', 'R', 'Event logging'),
   planned(6, 'S1-40', 'R', 'Status reporting'),
   planned(6, 'S1-41', 'R', 'Troubleshooting: socket permission, daemon/network/image checks, logs, connectivity, limits'),
-  planned(4, 'S1-42', 'C', 'Exchanges `autogen.events/direct/broadcast`, queue names'),
-  planned(4, 'S1-43', 'C', '`agent.pause`, `team.orchestrate`, `admin.agent.stop`'),
-  planned(4, 'S1-44', 'C', '`agent.heartbeat`, `agent.error`, task/team messages'),
+  proved(4, 'S1-42', 'C', 'Exchanges `autogen.events/direct/broadcast`, queue names'),
+  planned(6, 'S1-43', 'C', '`agent.pause`, `team.orchestrate`, `admin.agent.stop`'),
+  planned(6, 'S1-44', 'C', '`agent.heartbeat`, `agent.error`, task/team messages'),
   planned(6, 'S1-45', 'C', 'GPU adapter HTTP `/status`, `/agents/allocate`, `DELETE /agents/{id}`'),
   planned(6, 'S1-46', 'C', 'Redis instance hashes'),
   planned(6, 'S1-47', 'C', 'API gateway + admin control HTTP'),

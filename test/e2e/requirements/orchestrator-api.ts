@@ -1,5 +1,5 @@
 // Conversations with agents by @mention, runbooks and tool servers (S2).
-import { planned, type Requirement } from './row.ts'
+import { planned, proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const orchestratorApi: readonly Requirement[] = [
@@ -34,8 +34,8 @@ export const orchestratorApi: readonly Requirement[] = [
   planned(7, 'S2-29', 'R', 'Unlimited WebSocket connections (by resources)'),
   planned(7, 'S2-30', 'R', '10+ concurrent agents'),
   planned(7, 'S2-31', 'R', '~1000 messages/second'),
-  planned(4, 'S2-32', 'R', 'Production path: PostgreSQL'),
-  planned(4, 'S2-33', 'R', 'Production path: Redis Cluster'),
+  proved(4, 'S2-32', 'R', 'Production path: PostgreSQL'),
+  proved(4, 'S2-33', 'R', 'Production path: Redis Cluster'),
   planned(9, 'S2-34', 'R', 'Production path: several orchestrators behind a load balancer'),
   planned(7, 'S2-35', 'R', 'Modular code, types, docs updated with API changes'),
   planned(7, 'S2-36', 'R', 'Troubleshooting: port in use, DB reset, Redis, agent will not start'),

@@ -1,5 +1,5 @@
 // Testbeds of agents and workflows, from the command line, a queue or a tool (S3).
-import { planned, type Requirement } from './row.ts'
+import { planned, proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 export const testbed: readonly Requirement[] = [
@@ -12,7 +12,7 @@ export const testbed: readonly Requirement[] = [
   planned(8, 'S3-07', 'R', '`run_workflow` command and `Workflow triggered` message'),
   planned(8, 'S3-08', 'R', "`testbed stop-agents` (uses `agents.supervisord.conf`, not the web services' file)"),
   planned(8, 'S3-09', 'R', '`testbed agent-manager` foreground and nohup background'),
-  planned(4, 'S3-10', 'R', 'Queue `/queue/testbed.{username}.control`'),
+  proved(4, 'S3-10', 'R', 'Queue `/queue/testbed.{username}.control`'),
   planned(8, 'S3-11', 'R', 'Heartbeats to the monitor'),
   planned(8, 'S3-12', 'R', 'start/stop executed through supervisorctl'),
   planned(8, 'S3-13', 'R', 'MCP `check_agent_manager`'),
@@ -41,7 +41,7 @@ export const testbed: readonly Requirement[] = [
   planned(8, 'S3-36', 'C', 'fast_processing pipeline, slices, results'),
   planned(8, 'S3-37', 'C', 'BaseAgent contract (namespace filter, sender, states, reconnect, exit)'),
   planned(8, 'S3-38', 'C', 'Example data, processing, fastmon, fast processing agents'),
-  planned(4, 'S3-39', 'C', 'STOMP 1.1, SSL, 30 s heart-beat'),
+  proved(4, 'S3-39', 'C', 'STOMP 1.1, SSL, 30 s heart-beat'),
   planned(8, 'S3-40', 'C', 'Monitor REST (heartbeat, state counters, records)'),
   planned(8, 'S3-41', 'C', '`swf_` tool aliases and the other monitor tools'),
   planned(8, 'S3-42', 'C', 'Prompt-processing workflow and stf-* agents'),
