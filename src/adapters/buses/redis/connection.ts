@@ -82,8 +82,10 @@ export class Connection {
   async send(key: string | undefined, args: string[]): Promise<unknown> {
     const link = this.#link
     if (link) return this.#guarded(link, () => link.send(key, args))
-    return this.#inTime(async () => {
+    return this.#inTime(async (over) => {
       const next = await this.#soon()
+      // Whoever asked was told that it was not sent.
+      over.throwIfAborted()
       return this.#guarded(next, () => next.send(key, args))
     })
   }
@@ -128,11 +130,11 @@ export class Connection {
     return this.#next.promise
   }
 
-  async #inTime<T>(work: () => Promise<T>): Promise<T> {
+  async #inTime<T>(work: (over: AbortSignal) => Promise<T>): Promise<T> {
     const pause = new AbortController()
     const late = this.#clock.sleep(PATIENCE_MS, pause.signal).then(() => Promise.reject(this.#awayError()))
     late.catch(() => {})
-    return Promise.race([work(), late]).finally(() => pause.abort())
+    return Promise.race([work(pause.signal), late]).finally(() => pause.abort())
   }
 
   #guarded<T>(link: Link, work: () => Promise<T>): Promise<T> {
