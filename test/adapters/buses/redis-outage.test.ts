@@ -41,8 +41,9 @@ describeWith('redis', 'Redis in trouble', () => {
       const server = await OwnRedis.start('--appendonly', 'yes', '--appendfsync', 'always')
       const bus = await openRedis(server.settings)
       const topic = freshTopic()
-      const told: boolean[] = []
+      const told: unknown[] = []
       bus.onStatus(({ connected }) => told.push(connected))
+      bus.onStatus(() => told.push('to nobody'))()
       const gate = Promise.withResolvers<void>()
       const { got } = await listen(bus, topic, { group: 'g' }, () => gate.promise)
       await bus.publish(topic, message('1'))
@@ -57,6 +58,7 @@ describeWith('redis', 'Redis in trouble', () => {
       await until(() => bus.status().connected, 'the connection', 30_000)
       expect(bodies(got)).toEqual(['1'])
       expect(told.slice(-2)).toEqual([false, true])
+      expect(told).not.toContain('to nobody')
     })
   })
 

@@ -192,8 +192,9 @@ for (const [service, which] of brokers) {
       const proxy = await TcpProxy.open(settings.addresses[0] ?? '')
       const bus = open({ addresses: [proxy.address], heartbeat: 1000 })
       const { got } = await listen(bus, freshTopic())
-      const told: boolean[] = []
+      const told: unknown[] = []
       bus.onStatus(({ connected }) => void told.push(connected))
+      bus.onStatus(() => void told.push('to nobody'))()
       await until(() => bus.status().connected, 'the connection')
       proxy.freeze()
       await until(() => !bus.status().connected, 'that it is missed', 10_000)
@@ -201,6 +202,7 @@ for (const [service, which] of brokers) {
       proxy.heal()
       await until(() => bus.status().connected, 'the connection again', 30_000)
       expect(told.slice(-2)).toEqual([false, true])
+      expect(told).not.toContain('to nobody')
       expect(got).toEqual([])
     })
   })
