@@ -260,8 +260,6 @@ export interface Messages {
   list(filter: MessageFilter): Promise<MessageRow[]>
   /** Inbound ones in state queued or delivered, in order, after `number`. */
   waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]>
-  /** Whether that many wait for an agent, without counting where fewer numbers have been given since its oldest. */
-  waitingAtLeast(agentId: string, count: number): Promise<boolean>
   countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Given up, of these agents or of all: the last `limit` of them, in ascending order. */
   dead(agentIds: readonly string[] | undefined, limit: number): Promise<MessageRow[]>

@@ -3,9 +3,10 @@ import { RegentError } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { AgentRow, NewMessage, Tables } from '../../ports/store.ts'
 import { eventOf } from '../supervision/situation.ts'
+import { InboxRoom } from './inbox-room.ts'
 
-/** The most messages that may wait for one agent. */
-const MOST_WAITING = 100_000
+/** Shared by all who post; it holds counts that can be lost. */
+const room = new InboxRoom()
 /** Characters of a message that its event shows. */
 const MOST_IN_EVENT = 4000
 
@@ -35,23 +36,14 @@ export async function postAll(tables: Tables, agent: AgentRow, messages: readonl
   const taken = new Set(known.map(({ id }) => id))
   const fresh = new Map(messages.filter(({ id }) => !taken.has(id)).map((message) => [message.id, message]))
   if (fresh.size === 0) return
-  await checkRoom(tables, agent, fresh.size)
   const at = clock.now()
+  await room.take(tables, agent, fresh.size, at)
   const numbers = await tables.messages.insertAll([...fresh.values()].map((message) => rowOf(agent, message, at)))
   const events = [...fresh.values()].map(({ id, conversation, content, actor }) => {
     const data = { id, number: numbers.get(id) ?? 0, conversation, content: content.slice(0, MOST_IN_EVENT) }
     return eventOf(agent, 'message.queued', at, actor, data)
   })
   await tables.events.appendAll(events)
-}
-
-async function checkRoom(tables: Tables, agent: AgentRow, more: number): Promise<void> {
-  const waiting = await tables.messages.waitingAtLeast(agent.id, MOST_WAITING - more + 1)
-  if (waiting)
-    throw new RegentError('TOO_MANY', `${MOST_WAITING} messages wait for ${agent.owner}/${agent.name} at most`, {
-      hint: 'start it, or send less',
-      retryAfter: 30,
-    })
 }
 
 const rowOf = (agent: AgentRow, message: Post, at: number): NewMessage => ({

@@ -99,19 +99,6 @@ export class MessagesTable implements Messages {
     return ascending(rows, false)
   }
 
-  async waitingAtLeast(agentId: string, count: number): Promise<boolean> {
-    const rows = await rowsOf(this.#db, 'messages.span', [agentId, 1], (sql) => {
-      const of = sql.selectFrom('messages').select('number').where('agent_id', '=', agentId).where(isWaiting)
-      return of.orderBy('number').limit(1)
-    })
-    const newest = await rowsOf(this.#db, 'messages.newest', [1], (sql) =>
-      sql.selectFrom('messages').select('number').orderBy('number', 'desc').limit(1),
-    )
-    const [oldest, last] = [Number(rows[0]?.number ?? 0), Number(newest[0]?.number ?? 0)]
-    if (rows.length === 0 || last - oldest + 1 < count) return false
-    return ((await this.countWaiting([agentId])).get(agentId) ?? 0) >= count
-  }
-
   async countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>> {
     let query = this.#db.sql
       .selectFrom('messages')
