@@ -18,9 +18,13 @@ export interface RosterOptions {
   readonly left: (member: Member) => void
 }
 
+const OTHERS_KEPT = 10_000
+
 /** Who is whom: agents by their callers' ids and by Regent's. What is stored with each agent decides; this is the way to it. */
 export class Roster {
   readonly #o: RosterOptions
+  /** Agents that are none of this door's, and those that are gone: their events are many, and the journal is long. */
+  readonly #others = new Map<string, Member | undefined>()
   readonly #byId = new Map<string, Member>()
   readonly #byAgentId = new Map<string, Member>()
 
@@ -47,6 +51,7 @@ export class Roster {
   }
 
   forget(id: string): void {
+    this.#others.delete(id)
     const member = this.#byId.get(id)
     if (!member) return
     this.#byId.delete(id)
@@ -59,6 +64,15 @@ export class Roster {
   async of(id: string): Promise<Member | undefined> {
     const member = this.#byId.get(id)
     if (member) return member
+    if (this.#others.has(id)) return this.#others.get(id)
+    const found = (await this.#o.read.agents.get(id)) ? undefined : await this.#gone(id)
+    this.#others.set(id, found)
+    const [oldest] = this.#others.keys()
+    if (this.#others.size > OTHERS_KEPT && oldest !== undefined) this.#others.delete(oldest)
+    return found
+  }
+
+  async #gone(id: string): Promise<Member | undefined> {
     const [end] = await this.#o.read.events.list({ agentId: id, types: ['agent.deleted'], after: 0, limit: 1 })
     const known = end && knownAs({ json_config: { agent_config: end.data.known_as ?? null } })
     return known && end.owner === known.customer_id ? { id, agentId: known.agent_id, owner: end.owner } : undefined
@@ -79,6 +93,7 @@ export class Roster {
     const member = { id, agentId: known.agent_id, owner }
     const before = this.#byAgentId.get(member.agentId)
     if (before && before.owner !== owner) return
+    this.#others.delete(id)
     this.#byId.set(id, member)
     this.#byAgentId.set(member.agentId, member)
     if (before) this.#o.left(before)
