@@ -5,7 +5,7 @@ import { type Handler, type Incoming, type SubscribeOptions, type Topic, UNNAMED
 import type { Connection } from './connection.ts'
 import type { Delivery } from './delivery.ts'
 import { sourceOf } from './dialect.ts'
-import { incomingOf } from './headers.ts'
+import { cutOf, incomingOf, tooLarge } from './headers.ts'
 import { Recent } from './recent.ts'
 
 const FIRST_PAUSE_MS = 100
@@ -19,8 +19,8 @@ export interface ConsumerOptions {
   readonly topic: Topic
   readonly handler: Handler
   readonly options: SubscribeOptions
-  /** Resolves when the broker keeps it. */
-  readonly bury: (message: Incoming, group: string | null, reason: string) => Promise<void>
+  /** Resolves when the broker keeps it. `cut`: of so many bytes was its body, which is not there. */
+  readonly bury: (message: Incoming, group: string | null, reason: string, cut?: number) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -28,6 +28,8 @@ export interface ConsumerOptions {
 /** A message that is being handled. A lost connection brings it once more: then both deliveries are acknowledged. */
 interface Work {
   readonly incoming: Incoming
+  /** The bytes of a body that was too large. */
+  readonly cut: number | undefined
   readonly deliveries: Delivery[]
 }
 
@@ -95,7 +97,7 @@ export class Consumer {
     while (this.#running.size < this.#concurrency && !this.#stop.signal.aborted) {
       const delivery = this.#waiting.shift()
       if (!delivery) return
-      void this.#work({ incoming: this.#incoming(delivery), deliveries: [delivery] })
+      void this.#work({ incoming: this.#incoming(delivery), cut: cutOf(delivery), deliveries: [delivery] })
     }
   }
 
@@ -115,6 +117,7 @@ export class Consumer {
 
   /** Whether it was handled or buried; otherwise it is the broker's again. */
   async #untilDone(work: Work): Promise<boolean> {
+    if (work.cut !== undefined) return this.#bury(work, { ...work.incoming, attempt: 0 }, tooLarge(work.cut))
     for (let attempt = work.incoming.attempt; ; attempt += 1) {
       const message = { ...work.incoming, attempt }
       try {
@@ -134,7 +137,7 @@ export class Consumer {
     logger.warn({ topic: topic.name, id: message.id, attempts: message.attempt, reason }, 'a message was given up')
     while (isHeld(work)) {
       try {
-        await this.#options.bury(message, options.group ?? null, reason)
+        await this.#options.bury(message, options.group ?? null, reason, work.cut)
         return true
       } catch (error) {
         logger.warn({ topic: topic.name, id: message.id, reason: reasonOf(error) }, 'a dead letter could not be kept yet')

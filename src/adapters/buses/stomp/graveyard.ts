@@ -4,7 +4,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import type { DeadLetter, Incoming, Topic } from '../../../ports/bus.ts'
 import type { Connection } from './connection.ts'
 import type { Delivery, Headers } from './delivery.ts'
-import { bodyOf, headersOf, incomingOf } from './headers.ts'
+import { bodyOf, cutOf, headersOf, incomingOf } from './headers.ts'
 import { StandingBy } from './refusal.ts'
 
 const QUEUE = '/queue/regent.dead'
@@ -36,7 +36,8 @@ export class Graveyard {
     this.#options = options
   }
 
-  bury(message: Incoming, group: string | null, reason: string): Promise<void> {
+  /** `cut`: how many bytes its body had, which is lost. */
+  bury(message: Incoming, group: string | null, reason: string, cut?: number): Promise<void> {
     const { topic, attempt, ...rest } = message
     const { exchange } = topic
     const about: Record<string, string> = {
@@ -46,6 +47,7 @@ export class Graveyard {
       ...(group !== null && { regent_dead_group: text(group) }),
       regent_dead_reason: text(reason.slice(0, MOST_REASON).toWellFormed()),
       regent_dead_attempt: `${attempt}`,
+      ...(cut !== undefined && { regent_dead_cut: `${cut}` }),
       regent_dead_at: `${this.#options.clock.now()}`,
     }
     return this.#options.send(({ broker }) => ({
@@ -64,12 +66,12 @@ export class Graveyard {
     })
   }
 
-  /** Takes one out, once `work` has succeeded; false when there is none of this id. */
-  take(id: string, work: (letter: DeadLetter) => Promise<void>): Promise<boolean> {
+  /** Takes one out, once `work` has succeeded; false when there is none of this id. `isWhole`: its body is there. */
+  take(id: string, work: (letter: DeadLetter, isWhole: boolean) => Promise<void>): Promise<boolean> {
     return this.#look(`regent_dead_id = '${text(id)}'`, async (found) => {
       const one = found.find(({ letter }) => letter.id === id)
       if (!one) return false
-      await work(one.letter)
+      await work(one.letter, cutOf(one.delivery) === undefined && one.delivery.headers.regent_dead_cut === undefined)
       one.delivery.ack()
       return true
     })
@@ -127,11 +129,13 @@ function letterOf(delivery: Delivery): DeadLetter | undefined {
   const [id, name, exchange, group] = [about('id'), about('topic'), about('exchange'), about('group')]
   if (id === undefined || name === undefined) return undefined
   const topic = { name: plain(name), ...(exchange !== undefined && { exchange: plain(exchange) }) }
+  const cut = cutOf(delivery)
+  const unread = cut === undefined ? '' : ` (its body of ${cut} bytes is too large to be read)`
   return {
     id,
     message: incomingOf(topic, delivery, Number(about('attempt') ?? 1)),
     group: group === undefined ? null : plain(group),
-    reason: plain(about('reason') ?? ''),
+    reason: plain(about('reason') ?? '') + unread,
     at: Number(about('at') ?? 0),
   }
 }

@@ -4,6 +4,7 @@ import { isObject, tryParse } from '../../../kernel/json.ts'
 import { type Incoming, MOST_BODY, type Outgoing, type Topic, UNNAMED } from '../../../ports/bus.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import type { BrokerName } from './dialect.ts'
+import { CUT } from './frame-filter.ts'
 
 const MOST_ENVELOPE = 64 * 1024
 /** ActiveMQ drops a connection that sends a header longer than 10 KiB. */
@@ -78,6 +79,14 @@ export function bodyOf(broker: BrokerName, text: string): { readonly text: strin
   return { text, bytes: broker !== 'activemq' || text.includes('\0') }
 }
 
+/** How many bytes the body of a delivery had that was too large to be read; undefined: it is whole. */
+export function cutOf({ headers, body }: Pick<Delivery, 'headers' | 'body'>): number | undefined {
+  const bytes = headers[CUT]
+  return bytes !== undefined && body === '' && /^\d+$/.test(bytes) ? Number(bytes) : undefined
+}
+
+export const tooLarge = (bytes: number): string => `TOO_LARGE: it has ${bytes} bytes, the most is ${MOST_BODY}; its body is not kept`
+
 export function checkBody(body: string): void {
   const size = Buffer.byteLength(body)
   if (size > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${size}`)
@@ -103,7 +112,9 @@ const isReserved = (name: string) => reserved.has(name.toLowerCase()) || ours.te
 function idOf(headers: Headers, body: string): string {
   const given = headers['message-id']
   if (given !== undefined && !given.includes('@@session-')) return given
-  const parts = [headers.destination, headers['correlation-id'], headers.timestamp, body].map((part) => part ?? '')
+  const parts = [headers.destination, headers['correlation-id'], headers.timestamp, cutOf({ headers, body })?.toString() ?? body].map(
+    (part) => part ?? '',
+  )
   return `${UNNAMED}${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`
 }
 

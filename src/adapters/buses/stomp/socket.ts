@@ -4,8 +4,10 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { type IStompSocket, StompSocketState } from '@stomp/stompjs'
 import type { TlsSettings } from '../../../contract/brokers.ts'
 import { reasonOf } from '../../../kernel/errors.ts'
+import { FrameFilter } from './frame-filter.ts'
 
 const KEEP_ALIVE_MS = 30_000
+const NOTHING = new Uint8Array(0)
 
 /** What TLS is opened with; the files are read anew for each connection, so that a renewed certificate is used. */
 export async function readTls(tls: TlsSettings): Promise<ConnectionOptions> {
@@ -30,6 +32,7 @@ export class StompSocket implements IStompSocket {
   /** Why it was closed, where that is known. */
   reason: string | undefined
   readonly #socket: Socket
+  readonly #filter = new FrameFilter()
   #state = StompSocketState.CONNECTING
 
   /** `address`: host:port. */
@@ -45,10 +48,7 @@ export class StompSocket implements IStompSocket {
       this.#state = StompSocketState.OPEN
       this.onopen?.()
     })
-    socket.on('data', (chunk: Buffer) => {
-      const { buffer, byteOffset, byteLength } = chunk
-      this.onmessage?.({ data: buffer.slice(byteOffset, byteOffset + byteLength) })
-    })
+    socket.on('data', (chunk: Buffer) => this.#received(chunk))
     socket.on('error', (error) => {
       this.reason ??= reasonOf(error)
     })
@@ -74,6 +74,17 @@ export class StompSocket implements IStompSocket {
 
   terminate(): void {
     this.#socket.destroy()
+  }
+
+  #received(chunk: Buffer): void {
+    try {
+      const pieces = this.#filter.push(chunk)
+      // Even nothing is a sign of life: bytes that are held or skipped come from a broker that is there.
+      for (const data of pieces.length > 0 ? pieces : [NOTHING]) this.onmessage?.({ data })
+    } catch (error) {
+      this.reason ??= reasonOf(error)
+      this.terminate()
+    }
   }
 }
 

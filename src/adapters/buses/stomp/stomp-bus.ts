@@ -2,17 +2,18 @@ import type { BrokerSettings } from '../../../contract/brokers.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import type {
-  Bus,
-  BusStatus,
-  DeadLetter,
-  Handler,
-  Incoming,
-  Lag,
-  Outgoing,
-  SubscribeOptions,
-  Subscription,
-  Topic,
+import {
+  type Bus,
+  type BusStatus,
+  type DeadLetter,
+  type Handler,
+  type Incoming,
+  type Lag,
+  MOST_BODY,
+  type Outgoing,
+  type SubscribeOptions,
+  type Subscription,
+  type Topic,
 } from '../../../ports/bus.ts'
 import { Connection, PATIENCE_MS } from './connection.ts'
 import { Consumer } from './consumer.ts'
@@ -138,7 +139,13 @@ class StompBus implements Bus {
 
   async requeue(id: string): Promise<boolean> {
     this.#checkOpen()
-    return this.#graveyard.take(id, ({ message, group }) => this.#again(message, group))
+    return this.#graveyard.take(id, async ({ message, group }, isWhole) => {
+      if (!isWhole)
+        throw new RegentError('TOO_LARGE', `the dead letter ${id} had a body of over ${MOST_BODY} bytes, which cannot be sent again`, {
+          hint: 'drop it, and let its sender send less',
+        })
+      await this.#again(message, group)
+    })
   }
 
   async drop(id: string): Promise<boolean> {
@@ -172,7 +179,7 @@ class StompBus implements Bus {
       topic,
       handler,
       options,
-      bury: (message, group, reason) => this.#graveyard.bury(message, group, reason),
+      bury: (message, group, reason, cut) => this.#graveyard.bury(message, group, reason, cut),
       clock,
       logger,
     })
