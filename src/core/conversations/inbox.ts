@@ -1,3 +1,4 @@
+import type { InboxState } from '../../contract/messages.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
@@ -9,6 +10,9 @@ import { InboxRoom } from './inbox-room.ts'
 const room = new InboxRoom()
 /** Characters of a message that its event shows. */
 const MOST_IN_EVENT = 4000
+
+/** A message as it comes to an agent, without who is told of it. */
+export type Posted = Omit<Post, 'actor'>
 
 export interface Post {
   readonly id: string
@@ -38,15 +42,23 @@ export async function postAll(tables: Tables, agent: AgentRow, messages: readonl
   if (fresh.size === 0) return
   const at = clock.now()
   await room.take(tables, agent, fresh.size, at)
-  const numbers = await tables.messages.insertAll([...fresh.values()].map((message) => rowOf(agent, message, at)))
-  const events = [...fresh.values()].map(({ id, conversation, content, actor }) => {
-    const data = { id, number: numbers.get(id) ?? 0, conversation, content: content.slice(0, MOST_IN_EVENT) }
-    return eventOf(agent, 'message.queued', at, actor, data)
-  })
+  const numbers = await tables.messages.insertAll([...fresh.values()].map((message) => inboundRow(agent, message, 'queued', at)))
+  const events = [...fresh.values()].map((message) =>
+    eventOf(agent, 'message.queued', at, message.actor, queuedData(message, numbers.get(message.id) ?? 0)),
+  )
   await tables.events.appendAll(events)
 }
 
-const rowOf = (agent: AgentRow, message: Post, at: number): NewMessage => ({
+/** What the event of a message that came tells of it. */
+export const queuedData = ({ id, conversation, content }: Posted, number: number): JsonObject => ({
+  id,
+  number,
+  conversation,
+  content: content.slice(0, MOST_IN_EVENT),
+})
+
+/** The row of a message to an agent. */
+export const inboundRow = (agent: AgentRow, message: Posted, state: InboxState, at: number): NewMessage => ({
   id: message.id,
   agentId: agent.id,
   conversation: message.conversation,
@@ -57,7 +69,7 @@ const rowOf = (agent: AgentRow, message: Post, at: number): NewMessage => ({
   sender: message.sender,
   replyTo: null,
   final: false,
-  state: 'queued',
+  state,
   tries: 0,
   reason: null,
   at,

@@ -3,10 +3,10 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import type { AgentRow, NewEvent, NewMessage, Store, Tables } from '../../ports/store.ts'
 import { eventOf } from '../supervision/situation.ts'
+import { inboundRow, type Posted, queuedData } from './inbox.ts'
 
 /** Longer contents stand whole in the message; its event carries this much of them. */
 const MOST_IN_EVENT = 16_000
-const MOST_QUEUED_SHOWN = 4000
 
 export interface Done {
   readonly rows: readonly OutRow[]
@@ -73,15 +73,16 @@ class Taking {
     }
     const found = await this.#tables.messages.getAll([...ids])
     const known = new Map<string, Known>(found.map((message) => [message.id, message]))
-    for (const { body, at } of rows)
-      if (body.kind === 'heard' && !known.has(body.message_id)) known.set(body.message_id, this.#heardMessage(body, at))
     this.#known = known
-    const said = new Map<string, NewMessage>()
+    const fresh = new Map<string, NewMessage>()
     for (const { body, at } of rows) {
-      if (body.kind === 'say') said.set(body.id, this.#message(body, at))
-      if (body.kind === 'heard') said.set(body.message_id, this.#heardMessage(body, at))
+      if (body.kind === 'say') fresh.set(body.id, this.#message(body, at))
+      if (body.kind !== 'heard' || known.has(body.message_id)) continue
+      const row = inboundRow(this.#agent, heardBy(body), 'delivered', at)
+      known.set(row.id, row)
+      fresh.set(row.id, row)
     }
-    this.#said = await this.#tables.messages.insertAll([...said.values()])
+    this.#said = await this.#tables.messages.insertAll([...fresh.values()])
   }
 
   async #row({ body, at }: OutRow): Promise<void> {
@@ -133,31 +134,11 @@ class Taking {
   }
 
   /** What the runner took from its own channel: its inbox is Regent's all the same. */
-  #heardMessage(body: Body<'heard'>, at: number): NewMessage {
-    return {
-      id: body.message_id,
-      agentId: this.#agent.id,
-      conversation: body.conversation,
-      direction: 'in',
-      type: 'user',
-      content: body.content,
-      metadata: body.metadata as JsonObject,
-      sender: body.sender,
-      replyTo: null,
-      final: false,
-      state: 'delivered',
-      tries: 0,
-      reason: null,
-      at,
-    }
-  }
-
   #heard(body: Body<'heard'>, at: number): void {
     const number = this.#said.get(body.message_id)
     if (number === undefined) return
-    const { message_id: id, conversation, content, via } = body
-    this.#tell('message.queued', at, { id, number, conversation, content: content.slice(0, MOST_QUEUED_SHOWN), via }, body.sender)
-    this.#tell('message.delivered', at, { id })
+    this.#tell('message.queued', at, { ...queuedData(heardBy(body), number), via: body.via }, body.sender)
+    this.#tell('message.delivered', at, { id: body.message_id })
   }
 
   #say(body: Body<'say'>, at: number): void {
@@ -261,6 +242,14 @@ interface Used {
   readonly output_tokens: number
   readonly cost_usd: number | null
 }
+
+const heardBy = ({ message_id: id, conversation, content, metadata, sender }: Body<'heard'>): Posted => ({
+  id,
+  conversation,
+  content,
+  metadata: metadata as JsonObject,
+  sender,
+})
 
 function shown(content: Json): JsonObject {
   if (JSON.stringify(content).length <= MOST_IN_EVENT) return { content }

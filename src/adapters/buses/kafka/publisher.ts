@@ -1,12 +1,12 @@
 import type { MessageRecord } from '@platformatic/kafka'
 import { RegentError } from '../../../kernel/errors.ts'
-import { MOST_BODY, type Outgoing } from '../../../ports/bus.ts'
+import type { Outgoing } from '../../../ports/bus.ts'
+import { checkBodyBytes, checkEnvelopeBytes } from '../shared/limits.ts'
 import type { Cluster } from './cluster.ts'
 import { idsOf, isForGood, toRegentError, within } from './failures.ts'
 import { toRecord } from './records.ts'
 import type { Line, Wire } from './wire.ts'
 
-const MOST_ENVELOPE = 64 * 1024
 /** Of one request for one partition, in bytes: brokers take 1 MiB where nobody said otherwise. */
 const MOST_BATCH = 900_000
 const MOST_AT_ONCE = 5000
@@ -251,11 +251,10 @@ const partitionOf = (wire: Wire, key: string, partitions: number): number =>
 
 function checkedSize({ id, body: text, key, headers, contentType, replyTo, correlationId }: Outgoing): number {
   const body = Buffer.byteLength(text)
-  if (body > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${body}`)
+  checkBodyBytes(body)
   let rest = 100 + Buffer.byteLength(id)
   for (const one of [key, contentType, replyTo, correlationId]) if (one !== undefined) rest += 20 + Buffer.byteLength(one)
   if (headers) for (const [name, value] of Object.entries(headers)) rest += 4 + Buffer.byteLength(name) + Buffer.byteLength(value)
-  if (rest > MOST_ENVELOPE)
-    throw new RegentError('TOO_LARGE', `a message's headers hold at most ${MOST_ENVELOPE} bytes, these have ${rest}`)
+  checkEnvelopeBytes(rest)
   return body + rest
 }

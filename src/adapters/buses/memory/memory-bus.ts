@@ -1,21 +1,10 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
-import {
-  type Bus,
-  type BusStatus,
-  type DeadLetter,
-  type Handler,
-  type Lag,
-  MOST_BODY,
-  type Outgoing,
-  type SubscribeOptions,
-  type Subscription,
-  type Topic,
-} from '../../../ports/bus.ts'
+import type { Bus, BusStatus, DeadLetter, Handler, Lag, Outgoing, SubscribeOptions, Subscription, Topic } from '../../../ports/bus.ts'
+import { checkBodyBytes, checkEnvelopeBytes } from '../shared/limits.ts'
 import { MemoryTopic } from './memory-topic.ts'
 
-const MOST_ENVELOPE = 64 * 1024
 /** How long a publish waits for its subscribers, in ms; a handler that publishes to its own topic waits it out. */
 const PATIENCE_MS = 5000
 /** Topics without subscribers whose dead letters are kept. */
@@ -167,8 +156,7 @@ function sizeOf(message: Outgoing): number {
   const body = Buffer.byteLength(message.body)
   const { body: _, ...envelope } = message
   const rest = Buffer.byteLength(JSON.stringify(envelope))
-  if (body > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${body}`)
-  if (rest > MOST_ENVELOPE)
-    throw new RegentError('TOO_LARGE', `a message's headers hold at most ${MOST_ENVELOPE} bytes, these have ${rest}`)
+  checkBodyBytes(body)
+  checkEnvelopeBytes(rest)
   return body + rest
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Envelope } from 'rabbitmq-client'
 import { RegentError } from '../../../kernel/errors.ts'
-import { type Incoming, MOST_BODY, type Outgoing, type Topic } from '../../../ports/bus.ts'
+import type { Incoming, Outgoing, Topic } from '../../../ports/bus.ts'
+import { checkBodyBytes } from '../shared/limits.ts'
 import { encodingOf, type RawMessage } from './library.ts'
 import { fits } from './names.ts'
 
@@ -41,7 +42,7 @@ const MOST_HEADERS = 64 * 1024
 export function pack(message: Outgoing): Packed {
   const { id, contentType, correlationId, replyTo, key } = message
   const body = Buffer.from(message.body)
-  if (body.length > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${body.length}`)
+  checkBodyBytes(body.length)
   fits(id, 'message id')
   for (const [name, value] of Object.entries({ contentType, correlationId, replyTo })) if (value !== undefined) fits(value, name)
   if (message.headers) checkHeaders(message.headers, key)

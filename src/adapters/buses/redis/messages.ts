@@ -1,8 +1,7 @@
 import { RegentError } from '../../../kernel/errors.ts'
 import { isObject, tryParse } from '../../../kernel/json.ts'
 import { MOST_BODY, type Outgoing, type Topic } from '../../../ports/bus.ts'
-
-const MOST_ENVELOPE = 64 * 1024
+import { checkBodyBytes, checkEnvelopeBytes, MOST_ENVELOPE } from '../shared/limits.ts'
 
 /** One entry of a stream. */
 export interface Entry {
@@ -24,15 +23,12 @@ export function keyOf({ name, exchange }: Topic): string {
 /** Throws TOO_LARGE. */
 export function checkSize(message: Outgoing): void {
   // One UTF-16 unit is three bytes at most.
-  const body = message.body.length * 3 <= MOST_BODY ? 0 : Buffer.byteLength(message.body)
-  if (body > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${body}`)
+  if (message.body.length * 3 > MOST_BODY) checkBodyBytes(Buffer.byteLength(message.body))
   const { id, contentType = '', key = '', headers, replyTo = '', correlationId = '' } = message
   const texts = [id, contentType, key, replyTo, correlationId, ...(headers ? [JSON.stringify(headers)] : [])]
   const units = texts.reduce((sum, text) => sum + text.length, 0)
   if (units * 3 <= MOST_ENVELOPE) return
-  const rest = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
-  if (rest > MOST_ENVELOPE)
-    throw new RegentError('TOO_LARGE', `a message's headers hold at most ${MOST_ENVELOPE} bytes, these have ${rest}`)
+  checkEnvelopeBytes(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0))
 }
 
 /** A message as the fields of an entry. */

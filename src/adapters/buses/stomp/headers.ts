@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { RegentError } from '../../../kernel/errors.ts'
 import { isObject, tryParse } from '../../../kernel/json.ts'
 import { type Incoming, MOST_BODY, type Outgoing, type Topic, UNNAMED } from '../../../ports/bus.ts'
+import { checkBodyBytes, checkEnvelopeBytes } from '../shared/limits.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import type { BrokerName } from './dialect.ts'
 import { CUT } from './frame-filter.ts'
 
-const MOST_ENVELOPE = 64 * 1024
 /** ActiveMQ drops a connection that sends a header longer than 10 KiB. */
 const MOST_HEADER = 8 * 1024
 
@@ -88,8 +88,7 @@ export function cutOf({ headers, body }: Pick<Delivery, 'headers' | 'body'>): nu
 export const tooLarge = (bytes: number): string => `TOO_LARGE: it has ${bytes} bytes, the most is ${MOST_BODY}; its body is not kept`
 
 export function checkBody(body: string): void {
-  const size = Buffer.byteLength(body)
-  if (size > MOST_BODY) throw new RegentError('TOO_LARGE', `a message holds at most ${MOST_BODY} bytes, this one has ${size}`)
+  checkBodyBytes(Buffer.byteLength(body))
 }
 
 function checkSize(wire: Headers): void {
@@ -100,8 +99,7 @@ function checkSize(wire: Headers): void {
       throw new RegentError('TOO_LARGE', `the header ${name.slice(0, 80)} has ${size} bytes, at most ${MOST_HEADER} are carried`)
     total += size
   }
-  if (total > MOST_ENVELOPE)
-    throw new RegentError('TOO_LARGE', `a message's headers hold at most ${MOST_ENVELOPE} bytes, these have ${total}`)
+  checkEnvelopeBytes(total)
 }
 
 /** Survives both versions' escapes and the trimming that clients do. */
