@@ -11,6 +11,7 @@ import { policyInput } from './policy.ts'
 import { supervisionOperations } from './supervision-operations.ts'
 import { systemStatus } from './system.ts'
 import { roles, tokenView } from './tokens.ts'
+import { workerOperations } from './worker-operations.ts'
 
 const list = z.preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.enum(eventTypes)))
 
@@ -312,6 +313,7 @@ export const operations = {
     output: z.object({ revoked: z.array(tokenView) }),
   }),
   ...busOperations,
+  ...workerOperations,
   'system.status': define({
     name: 'system.status',
     summary: 'What this Regent is, what it can do here, and what is missing',

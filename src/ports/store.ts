@@ -4,6 +4,7 @@ import type { InboxState, SayType } from '../contract/messages.ts'
 import type { Policy } from '../contract/policy.ts'
 import type { RunState } from '../contract/states.ts'
 import type { Role } from '../contract/tokens.ts'
+import type { WorkersTables } from './worker-store.ts'
 import type { Json, JsonObject } from '../kernel/json.ts'
 
 /** Who an agent is. `definition` holds references in place of secrets. Times are epoch ms. */
@@ -116,9 +117,11 @@ export interface MessageRow extends NewMessage {
   readonly number: number
 }
 
+/** Of an agent's tool call, or of what a worker's CLI wants to do: one of `agentId` and `workerId` is null. */
 export interface ApprovalRow {
   readonly id: string
-  readonly agentId: string
+  readonly agentId: string | null
+  readonly workerId: string | null
   readonly messageId: string | null
   readonly subagent: string
   readonly server: string
@@ -274,7 +277,11 @@ export interface Approvals {
   insert(row: ApprovalRow): Promise<boolean>
   get(id: string): Promise<ApprovalRow | undefined>
   list(filter: {
+    /** Of any of these agents and workers; without both lists, all. */
     readonly agentIds?: readonly string[]
+    readonly workerIds?: readonly string[]
+    /** Of workers alone. */
+    readonly ofWorkers?: true
     readonly state?: ApprovalRow['state']
     readonly limit: number
   }): Promise<ApprovalRow[]>
@@ -304,7 +311,7 @@ export interface Usages {
   add(row: UsageRow): Promise<void>
 }
 
-export interface Tables {
+export interface Tables extends WorkersTables {
   readonly agents: Agents
   readonly lives: Lives
   readonly runs: Runs
