@@ -2,6 +2,7 @@ import type { FromRegent, FromRunner } from '../contract/link.ts'
 import type { Call, OpenStream } from '../contract/operation.ts'
 import type { Check } from '../contract/system.ts'
 import type { Caller } from '../contract/tokens.ts'
+import type { PermissionAnswer, PermissionQuestion } from '../contract/worker-link.ts'
 import type { Family } from './system/families.ts'
 
 /** What the doors hold. Everything a caller may ask goes through `call` and `open`, which validate, authorise and answer. */
@@ -11,6 +12,7 @@ export interface Core {
   readonly open: OpenStream
   readonly identity: Identity
   readonly links: Links
+  readonly permissions: Permissions
   /** How the parts are, within about a second, whatever hangs. Never rejects. */
   readonly checks: () => Promise<readonly Check[]>
   /** Numbers for `/metrics`, of the agents that the caller may see. */
@@ -49,4 +51,13 @@ export interface Links {
   /** Which run this run token stands for. */
   admit(token: string): Promise<{ readonly agentId: string; readonly runId: string } | undefined>
   attach(peer: LinkPeer): LinkSession
+}
+
+/** Where the questions of workers' CLIs come in. */
+export interface Permissions {
+  /**
+   * What became of a question of the run that this token stands for; asked for the first time it becomes an approval. Held for a while
+   * where nobody has answered. Throws UNAUTHENTICATED for a token of no live worker, TOO_MANY beyond 100 questions of a turn.
+   */
+  ask(token: string, question: PermissionQuestion, signal: AbortSignal): Promise<PermissionAnswer>
 }
