@@ -6,8 +6,9 @@ const approvalStates = ['pending', 'confirmed', 'rejected'] as const
 export const approvalView = z
   .object({
     id: z.string(),
-    agent: z.string().describe('owner/name'),
-    agent_id: z.string(),
+    agent: z.string().describe('owner/name; of a worker: what it is and the beginning of its id'),
+    agent_id: z.string().nullable(),
+    worker_id: z.string().nullable().describe('where it is what the CLI of a worker wants to do'),
     subagent: z.string(),
     message_id: z.string().nullable().describe('the message it is worked on for'),
     server: z.string(),

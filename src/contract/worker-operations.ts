@@ -166,6 +166,16 @@ export const workerOperations = {
       ended: z.boolean().describe('no more will come for this turn'),
     }),
   }),
+  'workers.document': define({
+    name: 'workers.document',
+    summary: 'What a worker that has ended printed in its last turn: the result document of its CLI, and the end of its stderr',
+    effect: 'read',
+    role: 'read-only',
+    reply: 'value',
+    http: { method: 'GET', path: '/api/v1/workers/:worker/document' },
+    input: z.object(worker).strict(),
+    output: z.object({ stdout: z.string(), stderr: z.string() }),
+  }),
   'workers.follow': define({
     name: 'workers.follow',
     summary: 'What a worker says and does in its present or last turn, from its start, as it comes; ends with the turn',
@@ -214,7 +224,12 @@ export const workerOperations = {
     reply: 'value',
     http: { method: 'GET', path: '/api/v1/races' },
     input: z
-      .object({ owner: userName.optional(), namespace: namespaceName.optional(), states: listOf(z.enum(raceStates), 10).optional(), ...page })
+      .object({
+        owner: userName.optional(),
+        namespace: namespaceName.optional(),
+        states: listOf(z.enum(raceStates), 10).optional(),
+        ...page,
+      })
       .strict(),
     output: z.object({ races: z.array(raceView), next_cursor: nextCursor }),
   }),

@@ -153,13 +153,26 @@ export type OutputItem = z.output<typeof outputItem>
 export const judge = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('first') }).describe('the first that completes'),
   z
-    .strictObject({ by: z.literal('command'), command: z.string().min(1).max(10_000), timeout: z.number().positive().max(86_400).default(600) })
+    .strictObject({
+      by: z.literal('command'),
+      command: z.string().min(1).max(10_000),
+      timeout: z.number().positive().max(86_400).default(600),
+    })
     .describe('a shell command in the folder of each that completes; the first for which it exits 0 wins'),
   z
-    .strictObject({ by: z.literal('score'), command: z.string().min(1).max(10_000), timeout: z.number().positive().max(86_400).default(600) })
+    .strictObject({
+      by: z.literal('score'),
+      command: z.string().min(1).max(10_000),
+      timeout: z.number().positive().max(86_400).default(600),
+    })
     .describe('a shell command whose last line of output is a number; the highest wins'),
   z
-    .strictObject({ by: z.literal('model'), agent: agentKind.default('claude'), model: z.string().optional(), criteria: z.string().max(10_000).default('') })
+    .strictObject({
+      by: z.literal('model'),
+      agent: agentKind.default('claude'),
+      model: z.string().optional(),
+      criteria: z.string().max(10_000).default(''),
+    })
     .describe('a coding agent reads all answers and names the best'),
 ])
 export type Judge = z.output<typeof judge>

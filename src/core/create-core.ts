@@ -49,8 +49,11 @@ import { Checks } from './system/checks.ts'
 import { Metrics } from './system/metrics.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
+import { workerHandlers, type WorkersRoom, workerStreams, workersRoom } from './workers/room.ts'
+import type { Working } from './workers/working.ts'
 
-export interface CoreOptions {
+export interface CoreOptions
+  extends Pick<Working, 'codingAgents' | 'workerFiles' | 'worktrees' | 'workerLimits' | 'workerSurroundings'> {
   readonly store: Store
   readonly runtime: Runtime
   readonly bus: Bus
@@ -100,6 +103,8 @@ export interface RunningCore extends Core {
    * Resolves with how many still live.
    */
   stopAgents(): Promise<number>
+  /** Whether a worker is queued, runs, or waits for its provider. */
+  workersActive(): boolean
   /** Ends the work of Regent, no run of an agent. */
   close(): Promise<void>
 }
@@ -144,16 +149,18 @@ export function createCore(options: CoreOptions): RunningCore {
       stopKeeping = clock.after(FIRST_HOUSEKEEPING_MS, housekeeping)
     },
     async recover() {
-      const recovered = await supervisor.recover()
+      const [agents, workers] = await Promise.all([supervisor.recover(), parts.room.recover()])
       await watching.schedule()
       resources.begin()
-      return recovered
+      return { adopted: agents.adopted + workers.adopted }
     },
     relay: (relay) => outbox.start(relay),
     desk: createDesk(options),
     refuse() {
       closing = true
     },
+    permissions: parts.room.permissions,
+    workersActive: () => parts.room.active,
     stopAgents: () => supervisor.haltAll(),
     async close() {
       closing = true
@@ -164,6 +171,7 @@ export function createCore(options: CoreOptions): RunningCore {
       watching.close()
       watch.close()
       supervisor.close()
+      parts.room.close()
       links.closeAll('Regent stops')
       await channels.close()
       await outbox.close()
@@ -210,6 +218,7 @@ function partsOf(options: CoreOptions) {
         next: options.calendar.next(cron, timezone, clock.now()),
       })),
   }
+  const room: WorkersRoom = workersRoom({ ...options, linkOf, journal, runTokens })
   const outbox = new Outbox({ ...options, journal })
   const watch = new BrokerWatch(options)
   const watched = () => ({ own: watch.own, checks: [...watch.checks(), ...outbox.checks()] })
@@ -235,6 +244,7 @@ function partsOf(options: CoreOptions) {
     metrics,
     outbox,
     watch,
+    room,
   }
 }
 
@@ -258,7 +268,8 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...processOperations(shared),
       ...messageOperations(shared),
       ...eventOperations(shared),
-      ...approvalOperations(shared),
+      ...approvalOperations({ ...shared, permissions: parts.room.permissions }),
+      ...workerHandlers(parts.room),
       ...tokenOperations(shared),
       ...busOperations(shared),
       ...deadLetterOperations(shared),
@@ -266,7 +277,7 @@ function operationsOf(options: CoreOptions, parts: Parts): { handlers: Handlers;
       ...backupOperations(options),
       ...timelineOperations(shared),
     },
-    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(shared) },
+    streams: { ...logStreams(shared), ...eventStreams(shared), ...busStreams(shared), ...workerStreams(parts.room) },
   }
 }
 
@@ -277,7 +288,8 @@ async function tellAll({ store, clock, about }: CoreOptions, type: 'regent.start
   await store.transaction((tables) => tables.events.append({ ...nobody, at: clock.now(), type, actor: 'regent', data }))
 }
 
-async function keepHouse({ store, clock, eventsKept }: CoreOptions, { journal, outbox }: Parts): Promise<void> {
+async function keepHouse({ store, clock, eventsKept }: CoreOptions, { journal, outbox, room }: Parts): Promise<void> {
+  await room.forgetOld()
   await store.transaction(async (tables) => {
     // What a relay has not sent yet is not taken from under it.
     await tables.events.prune(Math.max(eventsKept, journal.newest - outbox.settled))

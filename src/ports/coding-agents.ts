@@ -21,7 +21,11 @@ export interface Turn {
   readonly budgetUsd: number | null
   readonly stream: boolean
   /** The program that asks Regent for permissions, an MCP server over stdio; null: the CLI decides by itself. */
-  readonly permissions: { readonly command: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> } | null
+  readonly permissions: {
+    readonly command: string
+    readonly args: readonly string[]
+    readonly env: Readonly<Record<string, string>>
+  } | null
 }
 
 /** How a turn's program is started; the first word of `argv` is looked up in the worker's PATH. */

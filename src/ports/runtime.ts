@@ -23,6 +23,8 @@ export interface RunSpec {
   readonly needs: { readonly read: readonly string[]; readonly write: readonly string[] }
   /** Kill what is left of the agent's process group when its main process ends by itself. */
   readonly reapOnExit: boolean
+  /** Under Regent's own account, whatever accounts agents have: for those who may do what Regent may. */
+  readonly ownAccount?: true
   /** For kinds with a runner: written to `link.json` before the agent starts. */
   readonly link: LinkInfo | null
 }
@@ -114,6 +116,10 @@ export interface LogQuery {
   readonly stream?: 'stdout' | 'stderr'
   /** Only lines that hold this text. */
   readonly contains?: string
+  /** Only what this run printed; ends with its output, also where it is followed. */
+  readonly run?: string
+  /** What is given of a line at most, in bytes; default 64 KiB. */
+  readonly lineBytes?: number
 }
 
 /** Starts runs somewhere, and finds them again after Regent itself restarted. */

@@ -77,7 +77,7 @@ export class Metrics {
       return life ? [{ agent, life }] : []
     })
     const ownerOf = new Map(agents.map((agent) => [agent.id, agent.owner]))
-    const asked = pending.map(({ agentId }) => [agentId, 1] as const)
+    const asked = pending.map(({ agentId }) => [agentId ?? '', 1] as const)
     const states = living.map(({ agent, life }) => ({ owner: agent.owner, kind: agent.kind, state: life.state }))
     return [
       gauge('regent_agents', 'Agents by owner, kind and state.', countBy(states)),

@@ -2,15 +2,18 @@ import type { ApprovalView } from '../../contract/approvals.ts'
 import type { Caller } from '../../contract/tokens.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { AgentRow, ApprovalRow, Store } from '../../ports/store.ts'
+import type { WorkerRow } from '../../ports/worker-store.ts'
 import { findAgent, mayTouch } from '../agents/find.ts'
 import type { Links } from '../conversations/links.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers } from '../handling.ts'
+import type { Permissions } from '../workers/permissions.ts'
 
 export interface ApprovalOptions {
   readonly store: Store
   readonly journal: Journal
   readonly links: Pick<Links, 'answer'>
+  readonly permissions: Pick<Permissions, 'answer'>
 }
 
 type Names = 'approvals.list' | 'approvals.get' | 'approvals.approve' | 'approvals.reject'
@@ -23,13 +26,13 @@ export function approvalOperations(options: ApprovalOptions): Handlers<Names> {
   return {
     async 'approvals.list'({ agent, state, limit }, { caller }) {
       const agents = agent === undefined ? await visible(store, caller) : [await findAgent(store.read, agent, caller)]
-      const ids = agents?.map((row) => row.id)
-      const rows = await store.read.approvals.list({ limit, ...(ids && { agentIds: ids }), ...(state !== 'all' && { state }) })
-      return { approvals: await Promise.all(rows.map(async (row) => viewOf(await agentOf(store, row), row))) }
+      const whose = agents && { agentIds: agents.map((row) => row.id), ...(agent === undefined && { workerIds: await ownWorkers(store, caller) }) }
+      const rows = await store.read.approvals.list({ limit, ...whose, ...(state !== 'all' && { state }) })
+      return { approvals: await Promise.all(rows.map(async (row) => viewOf(await subjectOf(store, row), row))) }
     },
     async 'approvals.get'({ id }, { caller }) {
-      const { agent, row } = await find(store, id, caller)
-      return viewOf(agent, row)
+      const { subject, row } = await find(store, id, caller)
+      return viewOf(subject, row)
     },
     'approvals.approve': ({ id }, { caller }) => answer(options, id, true, caller),
     'approvals.reject': ({ id }, { caller }) => answer(options, id, false, caller),
@@ -41,20 +44,35 @@ async function visible(store: Store, caller: Caller): Promise<AgentRow[] | undef
   return caller.role === 'admin' ? undefined : store.read.agents.list({ owner: caller.user })
 }
 
-async function agentOf(store: Store, row: ApprovalRow): Promise<AgentRow | undefined> {
-  return store.read.agents.get(row.agentId)
+/** How far back the questions of a user's workers are found. */
+const WORKERS = 1000
+
+async function ownWorkers(store: Store, { user }: Caller): Promise<string[]> {
+  return (await store.read.workers.list({ owner: user, limit: WORKERS })).map(({ id }) => id)
 }
 
+/** Who asks. */
+type Subject = { readonly agent: AgentRow } | { readonly worker: WorkerRow }
+
+async function subjectOf(store: Store, { agentId, workerId }: ApprovalRow): Promise<Subject | undefined> {
+  const agent = agentId === null ? undefined : await store.read.agents.get(agentId)
+  if (agent) return { agent }
+  const worker = workerId === null ? undefined : await store.read.workers.get(workerId)
+  return worker && { worker }
+}
+
+const ownerOf = (subject: Subject): string => ('agent' in subject ? subject.agent.owner : subject.worker.owner)
+
 /** By id or unique prefix of 4 or more characters. */
-async function find(store: Store, id: string, caller: Caller): Promise<{ agent: AgentRow; row: ApprovalRow }> {
+async function find(store: Store, id: string, caller: Caller): Promise<{ subject: Subject; row: ApprovalRow }> {
   const row = (await store.read.approvals.get(id)) ?? (await byPrefix(store, id, caller))
-  const agent = row && (await agentOf(store, row))
-  if (!row || !agent || !mayTouch(caller, agent.owner))
+  const subject = row && (await subjectOf(store, row))
+  if (!row || !subject || !mayTouch(caller, ownerOf(subject)))
     throw new RegentError('NOT_FOUND', `there is no approval '${id}'`, {
       hint: 'list the ones that wait with: regent approvals',
       details: { what: 'approval' },
     })
-  return { agent, row }
+  return { subject, row }
 }
 
 async function byPrefix(store: Store, prefix: string, caller: Caller): Promise<ApprovalRow | undefined> {
@@ -63,7 +81,7 @@ async function byPrefix(store: Store, prefix: string, caller: Caller): Promise<A
   const rows = await store.read.approvals.list({
     limit: 500,
     state: 'pending',
-    ...(agents && { agentIds: agents.map((agent) => agent.id) }),
+    ...(agents && { agentIds: agents.map((agent) => agent.id), workerIds: await ownWorkers(store, caller) }),
   })
   const found = rows.filter((row) => row.id.startsWith(prefix))
   if (found.length > 1)
@@ -72,8 +90,10 @@ async function byPrefix(store: Store, prefix: string, caller: Caller): Promise<A
 }
 
 /** Brings a yes or a no to the agent. Throws TOO_LATE, with what was decided, for one that is closed. */
-async function answer({ store, journal, links }: ApprovalOptions, id: string, confirmed: boolean, caller: Caller): Promise<ApprovalView> {
-  const { agent, row } = await find(store, id, caller)
+async function answer({ store, journal, links, permissions }: ApprovalOptions, id: string, confirmed: boolean, caller: Caller): Promise<ApprovalView> {
+  const { subject, row } = await find(store, id, caller)
+  if ('worker' in subject) return viewOf(subject, await permissions.answer(subject.worker, row.id, confirmed, caller))
+  const { agent } = subject
   if (row.state !== 'pending') throw tooLate(row.state === 'confirmed', row.answeredBy)
   const from = journal.newest
   const told = await links.answer(agent.id, row.id, confirmed, caller.user, caller.via)
@@ -83,7 +103,7 @@ async function answer({ store, journal, links }: ApprovalOptions, id: string, co
   await closed(journal, agent.id, row.id, from)
   const after = (await store.read.approvals.get(row.id)) ?? row
   return viewOf(
-    agent,
+    subject,
     after.state === 'pending' ? { ...after, state: confirmed ? 'confirmed' : 'rejected', answeredBy: caller.user, via: caller.via } : after,
   )
 }
@@ -100,11 +120,18 @@ function tooLate(confirmed: boolean, by: string | null): RegentError {
   })
 }
 
-function viewOf(agent: AgentRow | undefined, row: ApprovalRow): ApprovalView {
+const nameOf = (subject: Subject | undefined): string => {
+  if (!subject) return ''
+  if ('agent' in subject) return `${subject.agent.owner}/${subject.agent.name}`
+  return `${subject.worker.owner}/worker ${subject.worker.id.slice(-8)}`
+}
+
+function viewOf(subject: Subject | undefined, row: ApprovalRow): ApprovalView {
   return {
     id: row.id,
-    agent: agent ? `${agent.owner}/${agent.name}` : '',
+    agent: nameOf(subject),
     agent_id: row.agentId,
+    worker_id: row.workerId,
     subagent: row.subagent,
     message_id: row.messageId,
     server: row.server,

@@ -40,7 +40,7 @@ export class Accounts {
   /** The account of a run, given what it needs to read and write; null: Regent's own. Throws START_FAILED with the remedy. */
   of(spec: RunSpec, home: string): Account | null {
     const { wanted, logger } = this.#options
-    if (process.getuid?.() !== 0 || wanted === 'same') return null
+    if (process.getuid?.() !== 0 || wanted === 'same' || spec.ownAccount) return null
     const name = wanted === 'per-owner' ? `regent-${spec.owner}` : wanted === 'auto' ? AUTO : wanted
     const problem = this.#problem(name)
     const account = problem === undefined ? this.#find(name) : undefined

@@ -9,11 +9,16 @@ export interface Line {
   readonly at: number | null
 }
 
-/** Makes lines out of pieces of a byte stream. Holds at most one line of LINE_BYTES. */
+/** Makes lines out of pieces of a byte stream. Holds at most one line of `most` bytes. */
 export class Lines {
   #held: Buffer[] = []
   #size = 0
   #heldAt: number | null = null
+  readonly #most: number
+
+  constructor(most = LINE_BYTES) {
+    this.#most = most
+  }
 
   /** `at` dates a byte of the piece. */
   take(piece: Buffer, at: (offset: number) => number | null): Line[] {
@@ -35,9 +40,9 @@ export class Lines {
   }
 
   #finish(end: Buffer): string {
-    if (this.#size === 0) return textOf(end)
+    if (this.#size === 0) return textOf(end, this.#most)
     this.#hold(end)
-    const line = textOf(Buffer.concat(this.#held))
+    const line = textOf(Buffer.concat(this.#held), this.#most)
     this.#held = []
     this.#size = 0
     return line
@@ -45,7 +50,7 @@ export class Lines {
 
   /** Copies, because the piece is read into again. */
   #hold(piece: Buffer): void {
-    const room = LINE_BYTES + 4 - this.#size
+    const room = this.#most + 4 - this.#size
     if (piece.length === 0 || room <= 0) return
     this.#held.push(Buffer.from(piece.subarray(0, room)))
     this.#size += Math.min(room, piece.length)
@@ -53,9 +58,9 @@ export class Lines {
 }
 
 /** Cut between characters, and marked where it was cut. */
-function textOf(line: Buffer): string {
-  if (line.length <= LINE_BYTES) return line.toString('utf8')
-  let end = LINE_BYTES
+function textOf(line: Buffer, most: number): string {
+  if (line.length <= most) return line.toString('utf8')
+  let end = most
   while (end > 0 && ((line[end] ?? 0) & 0xc0) === 0x80) end -= 1
   return `${line.toString('utf8', 0, end)}…`
 }

@@ -17,7 +17,7 @@ export async function* readLogs(
 ): AsyncGenerator<LogLine> {
   if (!query.follow) await outputOf(runs, agentId, clock)
   const readerOf = (run: AgentRun) => new RunReader(run.runId, () => runs.logDir(run), query)
-  const all = runs.of(agentId)
+  const all = runs.of(agentId).filter(({ runId }) => query.run === undefined || query.run === runId)
   let run = query.tail === undefined ? all[0] : all.at(-1)
   if (!run) return
   const changes = query.follow ? new Changes((listener) => runs.listen(agentId, listener), clock, signal) : undefined
@@ -25,11 +25,11 @@ export async function* readLogs(
   try {
     if (query.tail !== undefined) for (const line of await tailOf(runs, all, reader, readerOf, query)) if (!signal.aborted) yield line
     while (run && !signal.aborted) {
-      for await (const line of linesOf(reader, new Follow(runs, agentId, run, changes, clock))) {
+      for await (const line of linesOf(reader, new Follow(runs, agentId, run, query.run !== undefined, changes, clock))) {
         if (signal.aborted) return
         yield line
       }
-      run = after(runs, agentId, run)
+      run = query.run === undefined ? after(runs, agentId, run) : undefined
       reader.close()
       if (run) reader = readerOf(run)
     }
@@ -92,14 +92,16 @@ class Follow {
   readonly #runs: AgentRuns
   readonly #agentId: string
   readonly #run: AgentRun
+  readonly #alone: boolean
   readonly #changes: Changes | undefined
   readonly #clock: Clock
   #succeededAt: number | undefined
 
-  constructor(runs: AgentRuns, agentId: string, run: AgentRun, changes: Changes | undefined, clock: Clock) {
+  constructor(runs: AgentRuns, agentId: string, run: AgentRun, alone: boolean, changes: Changes | undefined, clock: Clock) {
     this.#runs = runs
     this.#agentId = agentId
     this.#run = run
+    this.#alone = alone
     this.#changes = changes
     this.#clock = clock
     changes?.lookAt(runs.logDir(run))
@@ -113,6 +115,7 @@ class Follow {
   last(): boolean {
     if (!this.#changes) return true
     if (this.#changes.aborted) return true
+    if (this.#alone) return this.ended()
     if (!after(this.#runs, this.#agentId, this.#run)) return false
     this.#succeededAt ??= this.#clock.elapsed()
     return this.ended() || this.#clock.elapsed() - this.#succeededAt >= LATE_MS

@@ -21,7 +21,12 @@ export class RunReader {
     this.#runId = runId
     this.#query = query
     const streams = query.stream ? [query.stream] : (['stdout', 'stderr'] as const)
-    this.#sources = streams.map((stream) => ({ stream, reader: new StreamReader(dir, logNames[stream]), lines: [], taken: 0 }))
+    this.#sources = streams.map((stream) => ({
+      stream,
+      reader: new StreamReader(dir, logNames[stream], query.lineBytes),
+      lines: [],
+      taken: 0,
+    }))
     if (query.since !== undefined) for (const { reader } of this.#sources) reader.toMoment(query.since)
   }
 

@@ -9,14 +9,15 @@ const PIECE = 64 * 1024
 export class StreamReader {
   readonly #dir: () => string
   readonly #names: LogNames
-  readonly #lines = new Lines()
+  readonly #lines: Lines
   readonly #piece = Buffer.allocUnsafe(PIECE)
   readonly #files: LogFile[]
   #offset = 0
   #skipLine = false
 
-  constructor(dir: () => string, names: LogNames) {
+  constructor(dir: () => string, names: LogNames, lineBytes?: number) {
     this.#dir = dir
+    this.#lines = new Lines(lineBytes)
     this.#names = names
     this.#files = openLog(dir(), names)
   }

@@ -85,4 +85,45 @@ insert into counters (name, value) values ('events', 0), ('messages', 0);
 create table writers (node ${text} primary key, last text not null) with (fillfactor = 10);
 `
 
-export const migrations: readonly Migration[] = [{ name: 'the first schema', sql: first }]
+const workers = `
+create table workers (
+  id ${text} primary key, owner ${text} not null, namespace ${text} not null, label text, agent ${text} not null,
+  spec text not null, budget text not null, timeout bigint not null, priority bigint not null,
+  state ${text} not null, reason text not null, wanted ${text} not null, claimed bigint not null, turn bigint not null, prompt text not null,
+  cwd text, branch text, session_id text, begun bigint not null, trusted bigint not null, run_id ${text}, handle text not null, pid bigint, lines bigint not null,
+  attempts bigint not null, retry_at bigint, exit_code bigint, result text, failure_kind text, failure text, error_hint text, output_file text,
+  input_tokens bigint not null, output_tokens bigint not null, cost_usd double precision, ran_for bigint not null, race_id ${text},
+  created_at bigint not null, queued_at bigint not null, started_at bigint, ended_at bigint
+);
+create index workers_by_time on workers (created_at, id);
+create index workers_by_owner on workers (owner, created_at, id);
+create index workers_by_race on workers (race_id) where race_id is not null;
+create index workers_open on workers (queued_at, id) where state in ('queued', 'running', 'limited');
+create index workers_unclaimed on workers (owner, namespace) where claimed = 0;
+create index workers_by_end on workers (ended_at, id) where claimed = 1;
+
+create table turns (
+  worker_id ${text} not null references workers (id) on delete cascade, turn bigint not null, owner ${text} not null, prompt text not null,
+  run_id ${text}, state ${text} not null, started_at bigint, ended_at bigint,
+  input_tokens bigint not null, output_tokens bigint not null, cost_usd double precision, ran_for bigint not null,
+  primary key (worker_id, turn)
+);
+create index turns_by_owner on turns (owner, started_at);
+
+create table races (
+  id ${text} primary key, owner ${text} not null, namespace ${text} not null, state ${text} not null, reason text not null, prompt text not null,
+  judge text not null, attempts text not null, winner ${text}, trusted bigint not null, data text not null, created_at bigint not null, ended_at bigint
+);
+create index races_by_time on races (created_at, id);
+create index races_by_owner on races (owner, created_at, id);
+create index races_open on races (created_at, id) where state in ('running', 'judging');
+
+alter table approvals alter column agent_id drop not null;
+alter table approvals add column worker_id ${text} references workers (id) on delete cascade;
+create index approvals_by_worker on approvals (worker_id, requested_at, id) where worker_id is not null;
+`
+
+export const migrations: readonly Migration[] = [
+  { name: 'the first schema', sql: first },
+  { name: 'workers and races', sql: workers },
+]

@@ -5,6 +5,7 @@ import type { Database } from './schema.ts'
 const codec = new Codec<ApprovalRow>({
   id: 'plain',
   agentId: 'plain',
+  workerId: 'plain',
   messageId: 'plain',
   subagent: 'plain',
   server: 'plain',
@@ -41,13 +42,17 @@ export class ApprovalsTable implements Approvals {
   }
 
   /** The newest `limit`, newest first. */
-  async list(filter: {
-    readonly agentIds?: readonly string[]
-    readonly state?: ApprovalRow['state']
-    readonly limit: number
-  }): Promise<ApprovalRow[]> {
+  async list(filter: Parameters<Approvals['list']>[0]): Promise<ApprovalRow[]> {
     let query = this.#db.sql.selectFrom('approvals').selectAll().orderBy('requested_at', 'desc').orderBy('id', 'desc').limit(filter.limit)
-    if (filter.agentIds !== undefined) query = query.where(this.#db.among('agent_id', filter.agentIds))
+    const { agentIds, workerIds } = filter
+    if (agentIds !== undefined || workerIds !== undefined)
+      query = query.where((all) =>
+        all.or([
+          ...(agentIds === undefined ? [] : [this.#db.among('agent_id', agentIds)]),
+          ...(workerIds === undefined ? [] : [this.#db.among('worker_id', workerIds)]),
+        ]),
+      )
+    if (filter.ofWorkers) query = query.where('worker_id', 'is not', null)
     if (filter.state !== undefined) query = query.where('state', '=', filter.state)
     return (await query.execute()).map((row) => codec.decode(row))
   }

@@ -11,6 +11,7 @@ import type {
   TokenRow,
   UsageRow,
 } from '../../../ports/store.ts'
+import type { RaceRow, TurnRow, WorkerRow } from '../../../ports/worker-store.ts'
 import type { Columns } from './codec.ts'
 
 /** The tables as kysely sees them; each dialect's migrations create them. */
@@ -25,6 +26,9 @@ export interface Schema {
   commands: Columns<CommandRow>
   cursors: { name: string; value: number }
   usages: Columns<UsageRow>
+  workers: Columns<WorkerRow>
+  turns: Columns<TurnRow>
+  races: Columns<RaceRow>
 }
 
 /** A connection or an open transaction, and what its SQL dialect says in its own way. */

@@ -6,11 +6,13 @@ import { CursorsTable } from './cursors-table.ts'
 import { EventsTable } from './events-table.ts'
 import { LivesTable } from './lives-table.ts'
 import { MessagesTable } from './messages-table.ts'
+import { RacesTable } from './races-table.ts'
 import { RecordsTable } from './records-table.ts'
 import { RunsTable } from './runs-table.ts'
 import type { Database } from './schema.ts'
 import { TokensTable } from './tokens-table.ts'
 import { UsagesTable } from './usages-table.ts'
+import { WorkersTable } from './workers-table.ts'
 
 export function tablesOf(db: Database): Tables {
   return {
@@ -25,5 +27,7 @@ export function tablesOf(db: Database): Tables {
     commands: new CommandsTable(db),
     cursors: new CursorsTable(db),
     usages: new UsagesTable(db),
+    workers: new WorkersTable(db),
+    races: new RacesTable(db),
   }
 }

@@ -75,4 +75,55 @@ create table usages (
 ) strict;
 `
 
-export const migrations: readonly Migration[] = [{ name: 'the first schema', sql: first }]
+const workers = `
+create table workers (
+  id text primary key, owner text not null, namespace text not null, label text, agent text not null,
+  spec text not null, budget text not null, timeout integer not null, priority integer not null,
+  state text not null, reason text not null, wanted text not null, claimed integer not null, turn integer not null, prompt text not null,
+  cwd text, branch text, session_id text, begun integer not null, trusted integer not null, run_id text, handle text not null, pid integer, lines integer not null,
+  attempts integer not null, retry_at integer, exit_code integer, result text, failure_kind text, failure text, error_hint text, output_file text,
+  input_tokens integer not null, output_tokens integer not null, cost_usd real, ran_for integer not null, race_id text,
+  created_at integer not null, queued_at integer not null, started_at integer, ended_at integer
+) strict;
+create index workers_by_time on workers (created_at, id);
+create index workers_by_owner on workers (owner, created_at, id);
+create index workers_by_race on workers (race_id) where race_id is not null;
+create index workers_open on workers (queued_at, id) where state in ('queued', 'running', 'limited');
+create index workers_unclaimed on workers (owner, namespace) where claimed = 0;
+create index workers_by_end on workers (ended_at, id) where claimed = 1;
+
+create table turns (
+  worker_id text not null references workers (id) on delete cascade, turn integer not null, owner text not null, prompt text not null,
+  run_id text, state text not null, started_at integer, ended_at integer,
+  input_tokens integer not null, output_tokens integer not null, cost_usd real, ran_for integer not null,
+  primary key (worker_id, turn)
+) strict;
+create index turns_by_owner on turns (owner, started_at);
+
+create table races (
+  id text primary key, owner text not null, namespace text not null, state text not null, reason text not null, prompt text not null,
+  judge text not null, attempts text not null, winner text, trusted integer not null, data text not null, created_at integer not null, ended_at integer
+) strict;
+create index races_by_time on races (created_at, id);
+create index races_by_owner on races (owner, created_at, id);
+create index races_open on races (created_at, id) where state in ('running', 'judging');
+
+create table approvals_of_all (
+  id text primary key, agent_id text references agents (id) on delete cascade, worker_id text references workers (id) on delete cascade,
+  message_id text, subagent text not null, server text not null, tool text not null, arguments text not null, state text not null,
+  "default" text not null, requested_at integer not null, expires_at integer not null, answered_at integer, answered_by text, via text
+) strict;
+insert into approvals_of_all select id, agent_id, null, message_id, subagent, server, tool, arguments, state, "default", requested_at, expires_at,
+  answered_at, answered_by, via from approvals;
+drop table approvals;
+alter table approvals_of_all rename to approvals;
+create index approvals_by_agent on approvals (agent_id, requested_at, id);
+create index approvals_by_worker on approvals (worker_id, requested_at, id) where worker_id is not null;
+create index approvals_by_time on approvals (requested_at, id);
+create index approvals_by_state on approvals (state, requested_at, id);
+`
+
+export const migrations: readonly Migration[] = [
+  { name: 'the first schema', sql: first },
+  { name: 'workers and races', sql: workers },
+]
