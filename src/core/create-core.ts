@@ -49,11 +49,10 @@ import { Checks } from './system/checks.ts'
 import { Metrics } from './system/metrics.ts'
 import { type About, statusOperations } from './system/status.ts'
 import { approvalOperations } from './tools/approval-operations.ts'
-import { workerHandlers, type WorkersRoom, workerStreams, workersRoom } from './workers/room.ts'
+import { type WorkersRoom, workerHandlers, workerStreams, workersRoom } from './workers/room.ts'
 import type { Working } from './workers/working.ts'
 
-export interface CoreOptions
-  extends Pick<Working, 'codingAgents' | 'workerFiles' | 'worktrees' | 'workerLimits' | 'workerSurroundings'> {
+export interface CoreOptions extends Pick<Working, 'codingAgents' | 'workerFiles' | 'worktrees' | 'workerLimits' | 'workerSurroundings'> {
   readonly store: Store
   readonly runtime: Runtime
   readonly bus: Bus

@@ -188,6 +188,7 @@ class Taking {
     const isNew = await this.#tables.approvals.insert({
       id: approval.id,
       agentId: this.#agent.id,
+      workerId: null,
       messageId: approval.message_id,
       subagent: approval.subagent,
       server: approval.server,

@@ -26,7 +26,10 @@ export function approvalOperations(options: ApprovalOptions): Handlers<Names> {
   return {
     async 'approvals.list'({ agent, state, limit }, { caller }) {
       const agents = agent === undefined ? await visible(store, caller) : [await findAgent(store.read, agent, caller)]
-      const whose = agents && { agentIds: agents.map((row) => row.id), ...(agent === undefined && { workerIds: await ownWorkers(store, caller) }) }
+      const whose = agents && {
+        agentIds: agents.map((row) => row.id),
+        ...(agent === undefined && { workerIds: await ownWorkers(store, caller) }),
+      }
       const rows = await store.read.approvals.list({ limit, ...whose, ...(state !== 'all' && { state }) })
       return { approvals: await Promise.all(rows.map(async (row) => viewOf(await subjectOf(store, row), row))) }
     },
@@ -90,7 +93,12 @@ async function byPrefix(store: Store, prefix: string, caller: Caller): Promise<A
 }
 
 /** Brings a yes or a no to the agent. Throws TOO_LATE, with what was decided, for one that is closed. */
-async function answer({ store, journal, links, permissions }: ApprovalOptions, id: string, confirmed: boolean, caller: Caller): Promise<ApprovalView> {
+async function answer(
+  { store, journal, links, permissions }: ApprovalOptions,
+  id: string,
+  confirmed: boolean,
+  caller: Caller,
+): Promise<ApprovalView> {
   const { subject, row } = await find(store, id, caller)
   if ('worker' in subject) return viewOf(subject, await permissions.answer(subject.worker, row.id, confirmed, caller))
   const { agent } = subject
