@@ -75,7 +75,7 @@ export async function startModelServer({ script, port = 0 }: { script: ModelScri
 }
 
 async function seenOf(request: IncomingMessage): Promise<SeenRequest | undefined> {
-  const path = request.url ?? ''
+  const [path = ''] = (request.url ?? '').split('?')
   const wire = path.endsWith('/messages') ? 'anthropic' : path.endsWith('/chat/completions') ? 'openai' : undefined
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
