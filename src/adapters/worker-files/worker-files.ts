@@ -1,54 +1,72 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { RegentError, systemCode } from '../../kernel/errors.ts'
+import { type ErrorCode, RegentError, reasonOf, systemCode } from '../../kernel/errors.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import type { WorkerFiles } from '../../ports/worker-files.ts'
 
-/** In `{dir}/logs` and `{dir}/work`, for their owner alone. */
+/** Output in `{dir}/logs/worker-{id}.json`, folders in `{dir}/work/{id}`, all for their owner alone. `dir` is there. */
 export function createWorkerFiles({ dir }: { readonly dir: string }): WorkerFiles {
   const logs = join(dir, 'logs')
-  const outputOf = (id: string) => join(logs, `worker-${checked(id)}.json`)
-  const folderOf = (id: string) => join(dir, 'work', checked(id))
+  const work = join(dir, 'work')
+  const outputOf = (id: string): string => join(logs, `worker-${checked(id)}.json`)
+  const folderOf = (id: string): string => join(work, checked(id))
   return {
-    async writeOutput(workerId, text) {
-      const file = outputOf(workerId)
-      const draft = `${file}.${randomUUID()}.part`
-      await mkdir(logs, { recursive: true, mode: 0o700 })
-      try {
-        await writeFile(draft, text, { mode: 0o600, flag: 'wx' })
-        await rename(draft, file)
-      } catch (error) {
-        await rm(draft, { force: true })
-        throw error
-      }
-      return file
-    },
-    readOutput: (workerId) => readFile(outputOf(workerId), 'utf8').catch(absent),
-    async folder(workerId) {
-      const path = folderOf(workerId)
-      await mkdir(path, { recursive: true, mode: 0o700 })
-      return path
-    },
-    isFolder: (path) =>
-      stat(path).then(
-        (stats) => stats.isDirectory(),
-        () => false,
-      ),
-    async remove(workerId) {
-      await rm(outputOf(workerId), { force: true })
-      await rm(folderOf(workerId), { recursive: true, force: true })
-    },
+    writeOutput: (id, text) =>
+      told(outputOf(id), async (file) => {
+        await ownFolder(logs)
+        await writeWhole(file, text)
+        return file
+      }),
+    readOutput: (id) => told(outputOf(id), (file) => readFile(file, 'utf8').catch(unlessMissing)),
+    folder: (id) =>
+      told(folderOf(id), async (folder) => {
+        await ownFolder(work)
+        await ownFolder(folder)
+        return folder
+      }),
+    isFolder: async (path) => (await stat(path).catch(() => undefined))?.isDirectory() ?? false,
+    remove: (id) =>
+      told(folderOf(id), async (folder) => {
+        await rm(outputOf(id), { force: true })
+        await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+      }),
   }
 }
 
-/** An id becomes part of a path. */
+/** Ids become names of files. */
 function checked(id: string): string {
   if (isUuid(id)) return id
-  throw new RegentError('INVALID', 'the id of a worker must be a UUID')
+  throw new RegentError('BAD_REQUEST', `'${id.slice(0, 80)}' is no id of a worker`)
 }
 
-function absent(error: unknown): undefined {
-  if (systemCode(error) === 'ENOENT') return undefined
-  throw error
+async function ownFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  await chmod(path, 0o700)
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  const draft = `${file}.${randomBytes(6).toString('hex')}.new`
+  try {
+    const handle = await open(draft, 'wx', 0o600)
+    await handle.writeFile(text).finally(() => handle.close())
+    await rename(draft, file)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error
+}
+
+async function told<T>(path: string, work: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await work(path)
+  } catch (error) {
+    if (error instanceof RegentError) throw error
+    const code: ErrorCode = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '') ? 'NO_SPACE' : 'UNAVAILABLE'
+    throw new RegentError(code, `${path} cannot be used: ${reasonOf(error)}`, { cause: error })
+  }
 }

@@ -131,7 +131,7 @@ function tooLate(confirmed: boolean, by: string | null): RegentError {
 const nameOf = (subject: Subject | undefined): string => {
   if (!subject) return ''
   if ('agent' in subject) return `${subject.agent.owner}/${subject.agent.name}`
-  return `${subject.worker.owner}/worker ${subject.worker.id.slice(-8)}`
+  return `${subject.worker.owner}/worker ${subject.worker.id.slice(0, 8)}`
 }
 
 function viewOf(subject: Subject | undefined, row: ApprovalRow): ApprovalView {

@@ -72,7 +72,7 @@ export async function createWorker(
 ): Promise<WorkerRow> {
   const { ids, clock, secrets, crews, workerLimits, store, workers } = parts
   const owner = ownerFor(worker.owner, caller)
-  const row = newRow(ids.next(), worker, owner, caller, clock.now(), null)
+  const row = newRow(ids.random(), worker, owner, caller, clock.now(), null)
   await checkNew(row, worker.env, parts)
   const crew = crewOf(row)
   // In one step with the count, so that two who come at once do not both get the last place.

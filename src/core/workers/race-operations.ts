@@ -74,7 +74,7 @@ async function create(parts: Parts, given: NewRace, { caller, accept }: Handling
   const { ids, clock, secrets, workers, store, races } = parts
   const owner = ownerFor(given.owner, caller)
   const at = clock.now()
-  const id = ids.next()
+  const id = ids.random()
   const rows = await attemptRows(parts, { given, id, owner, caller, at })
   const env = given.worker.env ?? {}
   const race: RaceRow = {
@@ -136,7 +136,7 @@ async function attemptRows(parts: Parts, { given, id, owner, caller, at }: Attem
       prompt,
       namespace: raceNamespace(id),
     })
-    return newRow(parts.ids.next(), attempt, owner, caller, at, id)
+    return newRow(parts.ids.random(), attempt, owner, caller, at, id)
   })
   const checked = new Set<string>()
   for (const row of rows) {

@@ -101,7 +101,7 @@ export class Races {
       const one = told[at]
       const attempt = one && rows.get(one.worker)
       if (!one || !attempt) continue
-      const { row, env } = commandJudge(ids.next(), race, attempt, at + 1, clock.now())
+      const { row, env } = commandJudge(ids.random(), race, attempt, at + 1, clock.now())
       await secrets.put(row.id, { ...(await secrets.get(attempt.id)), ...env })
       judges.push(row)
       told[at] = { ...one, judge: row.id }
@@ -112,7 +112,7 @@ export class Races {
 
   async #judgeAll(race: RaceRow, rows: ReadonlyMap<string, WorkerRow>, attempts: readonly Attempt[]): Promise<boolean> {
     const { ids, secrets, clock } = this.#p
-    const row = modelJudge(ids.next(), race, rows, clock.now())
+    const row = modelJudge(ids.random(), race, rows, clock.now())
     const env = await secrets.get(attemptsOf(race)[0]?.worker ?? '')
     if (Object.keys(env).length > 0) await secrets.put(row.id, env)
     const change = {

@@ -110,7 +110,7 @@ export class WorkerKeeper {
     const ready = await this.#prepare(row, agent)
     if (!ready) return
     const handle = runtime.handleOf(ids.next())
-    const sessionId = row.sessionId ?? (agent.can.choosesSession ? ids.next() : null)
+    const sessionId = row.sessionId ?? (agent.can.choosesSession ? ids.random() : null)
     const begun = await store.transaction(async (tables) => {
       const now = await tables.workers.get(this.id)
       if (now?.state !== 'queued') return undefined
