@@ -21,7 +21,11 @@ export interface Turn {
   readonly budgetUsd: number | null
   readonly stream: boolean
   /** The program that asks Regent for permissions, an MCP server over stdio; null: the CLI decides by itself. */
-  readonly permissions: { readonly command: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> } | null
+  readonly permissions: {
+    readonly command: string
+    readonly args: readonly string[]
+    readonly env: Readonly<Record<string, string>>
+  } | null
 }
 
 /** How a turn's program is started; the first word of `argv` is looked up in the worker's PATH. */
@@ -67,6 +71,8 @@ export interface TurnOutcome {
   readonly costUsd: number | null
   /** Of the whole turn where the CLI sums up; null: what `usage` lines told. */
   readonly tokens: TokenCount | null
+  /** `tokens` count the whole session, earlier turns included; absent: this turn alone. */
+  readonly tokensOfSession?: boolean
   /** What `peek` shows as stdout: the CLI's own result document where it has one, else all it printed that is not too long. */
   readonly document: string
   /** Why not, in words; null with `ok`. */
