@@ -132,10 +132,13 @@ class AcpTurn {
   /** Gone on with quietly where that can be, else with all its messages told again. */
   async #resume(sessionId: string, capabilities: Json | undefined, place: JsonObject): Promise<JsonObject> {
     const can = isObject(capabilities) ? capabilities : {}
-    if (isObject(can.sessionCapabilities) && can.sessionCapabilities.resume)
-      return await this.#peer.request('session/resume', { sessionId, ...place })
-    if (can.loadSession === true) return await this.#peer.request('session/load', { sessionId, ...place })
-    throw new RegentError('UPSTREAM', 'this agent cannot go on with a session')
+    const quiet = isObject(can.sessionCapabilities) && isObject(can.sessionCapabilities.resume)
+    if (!quiet && can.loadSession !== true) throw new RegentError('UPSTREAM', 'this agent cannot go on with a session')
+    try {
+      return await this.#peer.request(quiet ? 'session/resume' : 'session/load', { sessionId, ...place })
+    } catch (error) {
+      throw new RegentError('UPSTREAM', `it cannot go on with a session: ${reasonOf(error)}`, { cause: error })
+    }
   }
 
   async #chooseModel(value: string, { configOptions }: JsonObject): Promise<void> {
