@@ -109,7 +109,7 @@ class AcpTurn {
   async cancel(): Promise<void> {
     this.#stop.abort()
     if (this.#session !== '') this.#peer.notify('session/cancel', { sessionId: this.#session })
-    await Promise.race([this.#exited, systemClock.sleep(STOP_MS)])
+    await this.#exitsWithin(STOP_MS)
     this.#child.kill('SIGKILL')
     process.exit(143)
   }
@@ -210,7 +210,7 @@ class AcpTurn {
 
   async #failed(error: unknown): Promise<number> {
     const lost = error instanceof RegentError && error.code === 'UNAVAILABLE'
-    if (lost) await Promise.race([this.#exited, systemClock.sleep(STOP_MS)])
+    if (lost) await this.#exitsWithin(STOP_MS)
     const missing = systemCode(this.#failure) === 'ENOENT'
     const message = missing ? `${this.#options.order.command[0]} not in PATH` : reasonOf(lost ? (this.#failure ?? error) : error)
     this.#options.print({ type: 'error', message, missing })
@@ -221,14 +221,19 @@ class AcpTurn {
   async #close(): Promise<void> {
     this.#stop.abort()
     this.#child.stdin?.end()
-    const stop = new AbortController()
-    const late = systemClock.sleep(STOP_MS, stop.signal).then(
-      () => this.#child.kill('SIGTERM'),
+    if (await this.#exitsWithin(STOP_MS)) return
+    this.#child.kill('SIGTERM')
+    if (!(await this.#exitsWithin(STOP_MS))) this.#child.kill('SIGKILL')
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    const over = new AbortController()
+    const late = systemClock.sleep(ms, over.signal).then(
       () => false,
+      () => true,
     )
-    await Promise.race([this.#exited, systemClock.sleep(2 * STOP_MS)])
-    stop.abort()
-    await late
-    this.#child.kill('SIGKILL')
+    const exited = await Promise.race([this.#exited.then(() => true), late])
+    over.abort()
+    return exited
   }
 }
