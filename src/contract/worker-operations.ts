@@ -214,12 +214,7 @@ export const workerOperations = {
     reply: 'value',
     http: { method: 'GET', path: '/api/v1/races' },
     input: z
-      .object({
-        owner: userName.optional(),
-        namespace: namespaceName.optional(),
-        states: listOf(z.enum(raceStates), 10).optional(),
-        ...page,
-      })
+      .object({ owner: userName.optional(), namespace: namespaceName.optional(), states: listOf(z.enum(raceStates), 10).optional(), ...page })
       .strict(),
     output: z.object({ races: z.array(raceView), next_cursor: nextCursor }),
   }),

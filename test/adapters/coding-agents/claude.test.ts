@@ -85,6 +85,13 @@ describe('the document of older versions and of stand-ins', () => {
     expect(outputs.filter((output) => output.kind === 'result').length).toBeLessThanOrEqual(1)
   })
 
+  it('as the real one prints it', () => {
+    const { outcome, outputs } = read(claude, recorded('claude-resumed.jsonl'), {}, { stream: false })
+    expect(outputs.map((output) => output.kind)).toEqual(['session', 'result'])
+    expect(outcome).toMatchObject({ ok: true, sessionId: '51111111-1111-4111-8111-111111111111', tokens: { input: 10, output: 5 } })
+    expect(outcome.document).toBe(recorded('claude-resumed.jsonl').trim())
+  })
+
   it.each([
     ['plain text', 'Hello world!\n'],
     ['nothing', ''],
@@ -129,7 +136,7 @@ describe('what Claude tells as it works', () => {
 
 describe('why Claude failed', () => {
   it.each([
-    ['a spent budget', recorded('claude-budget.json'), { kind: 'budget', message: 'Reached maximum budget ($0.0001)' }],
+    ['a spent budget', recorded('claude-budget.jsonl'), { kind: 'budget', message: 'Reached maximum budget ($0.0001)' }],
     ['no login', line({ type: 'result', is_error: true, result: 'Not logged in · Please run /login' }), { kind: 'error' }],
     ['an interruption that exits with 0', line({ type: 'result', subtype: 'error_during_execution', is_error: true }), { kind: 'error' }],
   ])('%s', (_name, printed, failure) => {

@@ -84,7 +84,7 @@ describe('other CLIs', () => {
 
   it('Gemini prints one document where its output is not read as it comes', () => {
     const gemini = agents.get('gemini')
-    const { outcome } = read(gemini, recorded('gemini.json'), {}, { stream: false })
+    const { outcome } = read(gemini, recorded('gemini.jsonl'), {}, { stream: false })
     expect(outcome).toMatchObject({ ok: true, text: 'gemini heard hello json', tokens: { input: 60, output: 7 } })
     expect(gemini.command(turnOf({ stream: false })).argv).toContain('json')
   })

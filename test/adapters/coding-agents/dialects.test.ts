@@ -7,7 +7,7 @@ const agents = createCodingAgents()
 codingAgentConformance({
   agent: agents.get('claude'),
   good: { printed: recorded('claude-tool.jsonl'), text: 'after tool', session: '51111111-1111-4111-8111-111111111111', tool: 'Write' },
-  refused: { printed: recorded('claude-400.json'), words: 'API Error: 400 bad thing' },
+  refused: { printed: recorded('claude-400.jsonl'), words: 'API Error: 400 bad thing' },
 })
 
 codingAgentConformance({
