@@ -4,8 +4,8 @@ import type { InboxState, SayType } from '../contract/messages.ts'
 import type { Policy } from '../contract/policy.ts'
 import type { RunState } from '../contract/states.ts'
 import type { Role } from '../contract/tokens.ts'
-import type { Json, JsonObject } from '../kernel/json.ts'
 import type { WorkersTables } from './worker-store.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
 
 /** Who an agent is. `definition` holds references in place of secrets. Times are epoch ms. */
 export interface AgentRow {
