@@ -1,4 +1,4 @@
-// Servers for the tests, on loopback, from Debian packages and Maven Central.
+// Servers for the tests, on loopback, from Debian packages, Maven Central and the npm registry.
 //   npm run services [-- start NAME…] [-- --optional]   installs what is missing, starts what does not run
 //   npm run services -- status                          says what answers
 //   npm run services -- stop                            ends every process that was started
@@ -8,6 +8,7 @@ import { activemq, kafka, rabbitmq } from './brokers.mjs'
 import { docker } from './docker.mjs'
 import { alone, forget, home, load, save } from './home.mjs'
 import { alive } from './identity.mjs'
+import { claude, mcpConformance } from './npm-programs.mjs'
 import { install } from './packages.mjs'
 import { exposed } from './ports.mjs'
 import { probe } from './probes.mjs'
@@ -15,7 +16,7 @@ import { gone, marked, signal } from './processes.mjs'
 import { chromium, supervisor, tools } from './programs.mjs'
 import { postgres, redis } from './stores.mjs'
 
-const services = [redis, postgres, rabbitmq, activemq, kafka, docker, chromium, supervisor, tools]
+const services = [redis, postgres, rabbitmq, activemq, kafka, docker, chromium, supervisor, tools, claude, mcpConformance]
 const names = services.map((service) => service.name)
 
 function usage(problem) {
@@ -127,7 +128,7 @@ async function status() {
 const seconds = (from) => `${((performance.now() - from) / 1000).toFixed(1)} s`
 
 function tell(name, verdict, time, words) {
-  console.log(`${name.padEnd(11)} ${verdict.padEnd(8)} ${time.padStart(7)}  ${words}`.trimEnd())
+  console.log(`${name.padEnd(15)} ${verdict.padEnd(8)} ${time.padStart(7)}  ${words}`.trimEnd())
 }
 
 const [verb = 'start', ...rest] = process.argv.slice(2).filter((arg) => arg !== '--optional')

@@ -71,6 +71,8 @@ export interface TurnOutcome {
   readonly costUsd: number | null
   /** Of the whole turn where the CLI sums up; null: what `usage` lines told. */
   readonly tokens: TokenCount | null
+  /** `tokens` count the whole session, earlier turns included; absent: this turn alone. */
+  readonly tokensOfSession?: boolean
   /** What `peek` shows as stdout: the CLI's own result document where it has one, else all it printed that is not too long. */
   readonly document: string
   /** Why not, in words; null with `ok`. */

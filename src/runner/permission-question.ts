@@ -54,6 +54,7 @@ export async function askRegent(question: PermissionQuestion, options: AskOption
       const answer = await ask(question, options, Math.min(left + GRACE_MS, PERMISSION_HOLD_MS + 10_000))
       if (answer !== undefined) return answer
       failures = 0
+      await clock.sleep(FIRST_WAIT_MS, signal)
     } catch (error) {
       signal.throwIfAborted()
       if (failures === 0) say(`Regent cannot be asked for now: ${reasonOf(error)}`)

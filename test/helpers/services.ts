@@ -26,6 +26,8 @@ const usual = {
   docker: { url: 'unix:///var/run/docker.sock' },
   chromium: { url: '/usr/bin/chromium' },
   supervisor: { url: '/usr/bin/supervisorctl', daemon: '/usr/bin/supervisord' },
+  claude: { url: '/usr/bin/claude' },
+  'mcp-conformance': { url: '/usr/bin/conformance' },
 } as const satisfies Record<string, { url: string } & Record<string, string>>
 
 export type Service = keyof typeof usual
@@ -86,7 +88,7 @@ async function firstProblem(addresses: string[]): Promise<string | undefined> {
 
 /** REGENT_TEST_RABBITMQ_URL is the `url` of rabbitmq, REGENT_TEST_RABBITMQ_STOMP_URL its `stomp`. */
 function addressesFrom(service: Service, from: Env): Record<string, string> {
-  const variable = (name: string) => `REGENT_TEST_${service}${name === 'url' ? '' : `_${name}`}_URL`.toUpperCase()
+  const variable = (name: string) => `REGENT_TEST_${service}${name === 'url' ? '' : `_${name}`}_URL`.toUpperCase().replaceAll('-', '_')
   const named = Object.keys(usual[service]).map((name) => [name, from[variable(name)]] as const)
   return Object.fromEntries(named.filter((entry): entry is readonly [string, string] => entry[1] !== undefined))
 }

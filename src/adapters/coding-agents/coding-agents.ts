@@ -3,12 +3,16 @@ import { access, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { nearest } from '../../kernel/nearest.ts'
 import type { CodingAgent, CodingAgents } from '../../ports/coding-agents.ts'
+import { acp } from './acp.ts'
 import { claude } from './claude.ts'
+import { codex } from './codex.ts'
 import { command } from './command.ts'
+import { gemini } from './gemini.ts'
+import { opencode } from './opencode.ts'
 import { invalid } from './shared/arguments.ts'
 
 /** Every coding agent that Regent knows; another one is another line here, and a file of its own. */
-const table: readonly CodingAgent[] = [claude, command]
+const table: readonly CodingAgent[] = [claude, codex, gemini, opencode, acp, command]
 
 export function createCodingAgents(): CodingAgents {
   const byName = new Map(table.map((agent) => [agent.name, agent]))

@@ -51,10 +51,10 @@ export function words(field: OptionalField, list: readonly string[] | null): rea
   return list ?? []
 }
 
-/** A value of an option: one that begins with a dash is joined to its name, where a CLI would take it for another option. */
-export function option(name: string, value: string | null): readonly string[] {
+/** A value of an option: one that begins with a dash is joined to its long name, where a CLI would take it for another option. */
+export function option(name: string, value: string | null, long: string = name): readonly string[] {
   if (value === null) return []
-  return value.startsWith('-') ? [`${name}=${value}`] : [name, value]
+  return value.startsWith('-') ? [`${long}=${value}`] : [name, value]
 }
 
 const bytes = (text: string): number => Buffer.byteLength(text)

@@ -30,7 +30,7 @@ export function limitIn(text: string, now: number): StatedLimit | undefined {
 }
 
 /** When a text says that it goes on; null where it does not. */
-export function resetIn(text: string, now: number): number | null {
+function resetIn(text: string, now: number): number | null {
   const told = [epoch(text), stamp(text), lapse(text, now), wallClock(text, now)].find((time) => time !== null) ?? null
   return told !== null && Number.isFinite(told) && told < now + 400 * DAY ? told : null
 }

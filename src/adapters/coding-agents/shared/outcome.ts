@@ -1,5 +1,8 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { FailureKind } from '../../../contract/workers.ts'
+import { tryParse } from '../../../kernel/json.ts'
 import type { TurnExit, TurnOutcome } from '../../../ports/coding-agents.ts'
+import { textAt } from './fields.ts'
 import { limitIn } from './limits.ts'
 import type { Sum } from './sum.ts'
 
@@ -35,7 +38,8 @@ export function outcomeOf(sum: Sum, ended: Ended): TurnOutcome {
     sessionId: sum.sessionId ?? ended.given,
     costUsd: sum.costUsd,
     tokens: sum.tokens,
-    document: sum.document ?? ended.printed,
+    ...(sum.tokens !== null && sum.tokensOfSession && { tokensOfSession: true }),
+    document: sum.document ?? (ended.printed.trim() === '' ? answer : ended.printed),
     failure: failure === null || limit === null ? failure : { kind: 'limit', message: failure.message },
     limit,
   }
@@ -48,7 +52,7 @@ function failureOf(sum: Sum, { exit, printed, ending }: Ended): TurnOutcome['fai
   if (exit.code !== 0) {
     const words = lastWords(exit.stderr) || lastWords(result === null ? printed : '')
     const message = `Exit code ${exit.code}${words === '' ? '' : `: ${words}`}`
-    return failure(kindOf(words, ending) ?? 'exit', message)
+    return failure(kindOf(exit.stderr, ending) ?? 'exit', message)
   }
   if (ending.needsSession && sum.sessionId === null)
     return failure('session', `Invalid or missing session_id: ${lastWords(printed).slice(0, 100) || 'none'}`)
@@ -67,11 +71,9 @@ const kindOf = (words: string, { noSession }: Ending): FailureKind | undefined =
 
 const failure = (kind: FailureKind, message: string) => ({ kind, message })
 
-/** The last line that says something. */
+/** The last line that says something, or what a JSON document at the end says. */
 function lastWords(text: string): string {
-  const line = text
-    .slice(-8192)
-    .split('\n')
-    .findLast((one) => one.trim() !== '')
-  return (line ?? '').trim().slice(0, MOST_WORDS)
+  const plain = stripVTControlCharacters(text.slice(-8192)).trim()
+  const told = plain.endsWith('}') ? textAt(tryParse(plain.slice(plain.search(/^\{/m))), 'error', 'message') : undefined
+  return (told ?? plain.slice(plain.lastIndexOf('\n') + 1)).trim().slice(0, MOST_WORDS)
 }

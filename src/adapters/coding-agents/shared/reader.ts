@@ -46,6 +46,7 @@ export class EventReader implements TurnReader {
 
   end(exit: TurnExit) {
     if (this.#sum.result === null && this.#plain.whole) this.#close(exit.at)
+    this.#sum.settle()
     return outcomeOf(this.#sum, { exit, printed: this.#plain.text(), given: this.#given, ending: this.#wording })
   }
 

@@ -16,6 +16,8 @@ export class Sum {
   result: Result | null = null
   costUsd: number | null = null
   tokens: TokenCount | null = null
+  /** The count is of all turns of the session. */
+  tokensOfSession = false
   /** The CLI's own result document; null: all it printed. */
   document: string | null = null
   /** A limit that was stated in a way of its own, beside any text. */
@@ -24,6 +26,8 @@ export class Sum {
   kind: FailureKind | null = null
   /** Names of the tools that were called and have not answered, by the id of the call. */
   readonly #calls = new Map<string, string>()
+  /** What of an answer has been told in pieces. */
+  #pieces = ''
   /** The message that each speaker is in the middle of. */
   readonly #messages = new Map<string, string>()
 
@@ -38,6 +42,22 @@ export class Sum {
     if (text === '') return []
     this.said = text
     return [{ kind: 'text', text }]
+  }
+
+  /** A piece of what the model says; nothing is told until the answer settles. */
+  piece(text: string): readonly Output[] {
+    this.#pieces += text
+    return []
+  }
+
+  settle(): readonly Output[] {
+    const text = this.#pieces
+    this.#pieces = ''
+    return this.say(text)
+  }
+
+  knows(id: string | undefined): boolean {
+    return id !== undefined && this.#calls.has(id)
   }
 
   call(id: string | undefined, tool: string, input: JsonObject): readonly Output[] {
