@@ -203,6 +203,16 @@ describe('git worktrees of workers', () => {
     expect(branches(cwd)).toEqual(['main'])
   })
 
+  it('tells whether a folder is in a repository with a commit', async () => {
+    const { dir, cwd, worktrees } = world()
+    const empty = temporaryFolder()
+    const without = createGitWorktrees({ dir, logger: silentLogger, git: join(dir, 'no-git') })
+    const asked = [join(cwd, 'sub'), join(cwd, '.git'), empty, join(empty, 'none')].map((path) => worktrees.isRepository(path))
+    expect(await Promise.all([...asked, without.isRepository(cwd)])).toEqual([true, false, false, false, false])
+    git(empty, 'init', '--quiet')
+    expect(await worktrees.isRepository(empty)).toBe(false)
+  })
+
   it('says that there is no git, and takes no name that is no id', async () => {
     const { dir, cwd, worktrees } = world()
     const without = createGitWorktrees({ dir, logger: silentLogger, git: join(dir, 'no-git') })

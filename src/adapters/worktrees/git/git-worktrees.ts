@@ -42,6 +42,11 @@ class GitWorktrees implements Worktrees {
     this.#git = git
   }
 
+  async isRepository(cwd: string): Promise<boolean> {
+    const head = await this.#git('-C', cwd, 'rev-parse', '--verify', '--quiet', 'HEAD^{commit}').catch(() => undefined)
+    return head?.ok === true && (await this.#repositoryOf(cwd).catch(() => undefined)) !== undefined
+  }
+
   make(workerId: string, { cwd, base }: { readonly cwd: string; readonly base: string }): Promise<Worktree> {
     return this.#inTurn(workerId, async (path) => {
       const known = await readRecord(recordOf(path))
