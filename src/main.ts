@@ -17,7 +17,7 @@ const context: CliContext = {
     return { inspect: (flags) => inspectConfig({ flags, env, cwd }), jsonSchema, settings }
   },
   async offline(flags) {
-    const [{ loadConfig }, { offline }] = await Promise.all([import('./config/load.ts'), import('./compose.ts')])
+    const [{ loadConfig }, { offline }] = await Promise.all([import('./config/load.ts'), import('./compose-offline.ts')])
     return offline(loadConfig({ flags, env, cwd }))
   },
 }

@@ -73,10 +73,29 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
       keep: written.logs.keep,
       maxAgeMs: written.logs.max_age === 'off' ? null : secondsOf(written.logs.max_age) * 1000,
     },
+    workers: workersOf(written.workers),
     events: { keep: written.events.keep },
     teamEnv: { ...pick(teamVariables, env, dotenv), ...runnerEnv(written) },
     baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', ...pick(baseVariables, env, {}) },
     warnings: [],
+  }
+}
+
+function workersOf(written: WrittenConfig['workers']): Config['workers'] {
+  const { max_active, running, running_per_owner, running_per_namespace, running_per_agent, api, keep } = written
+  return {
+    maxActive: max_active,
+    running,
+    runningPerOwner: running_per_owner,
+    runningPerNamespace: running_per_namespace,
+    runningPerAgent: Object.fromEntries(running_per_agent.map((word) => [word.split('=')[0], Number(word.split('=')[1])])),
+    api,
+    ownerBudget: {
+      usd: written.owner_usd_per_day ?? null,
+      tokens: written.owner_tokens_per_day ?? null,
+      seconds: written.owner_seconds_per_day ?? null,
+    },
+    keptMs: keep === 'off' ? null : secondsOf(keep) * 1000,
   }
 }
 

@@ -56,6 +56,19 @@ export interface Config {
   }
   /** Of each agent's output stream. */
   readonly logs: { readonly maxBytes: number; readonly keep: number /** ms; null: for ever. */; readonly maxAgeMs: number | null }
+  readonly workers: {
+    /** Active ones of a crew, beyond which one that is not to be queued is refused. */
+    readonly maxActive: number
+    readonly running: number
+    readonly runningPerOwner: number
+    readonly runningPerNamespace: number
+    readonly runningPerAgent: Readonly<Record<string, number>>
+    readonly api: 'readme' | 'state'
+    /** In 24 hours; null: no bound. */
+    readonly ownerBudget: { readonly usd: number | null; readonly tokens: number | null; readonly seconds: number | null }
+    /** ms; null: for ever. */
+    readonly keptMs: number | null
+  }
   /** How many events the journal keeps. */
   readonly events: { readonly keep: number }
   /** Variables that team agents get beside the base: those that 000's README names, from the environment and the project's `.env`. */

@@ -1,40 +1,6 @@
 import { z } from 'zod'
-import { parseDuration, parseSize } from './units.ts'
-
-/** Where else a setting may be given, and whether its value is shown. The first variable that is set counts. */
-export interface SettingSource {
-  readonly env: readonly string[]
-  /** Option of `regent serve`, without the dashes. */
-  readonly flag?: string
-  readonly secret?: true
-  /** May also stand in the project's `.env`. */
-  readonly dotenv?: true
-  /** A path: relative ones start at the folder of the file, or the working directory. */
-  readonly file?: true
-}
-
-/** Env names and flags of the leaves of `writtenConfig`; apart from its descriptions, since those are published. */
-const sources = z.registry<SettingSource>()
-
-const from = <T extends z.ZodType>(schema: T, source: SettingSource): T => {
-  sources.add(schema, source)
-  return schema
-}
-const words = (text: string) => z.array(z.string().min(1)).default([]).describe(text)
-const seconds = (least: number, most: number) =>
-  z.union([
-    z.number().min(least).max(most),
-    z.string().refine((text) => {
-      const ms = parseDuration(text)
-      return ms !== undefined && ms >= least * 1000 && ms <= most * 1000
-    }, `must be a duration between ${least}s and ${most}s, such as "5s" or "1m30s"`),
-  ])
-const size = z.union([
-  z.number().int().min(4096),
-  z.string().refine((text) => (parseSize(text) ?? 0) >= 4096, 'must be a size of at least 4KiB, such as "10MiB"'),
-])
-const httpUrl = z.string().regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or https:// address')
-const port = z.int().min(0).max(65_535)
+import { from, httpUrl, port, type SettingSource, seconds, size, sources, words } from './setting.ts'
+import { workers } from './worker-settings.ts'
 
 /** Of a broker's address: host, or host:port, one or several. */
 const NO_PLACES = 'must name a host, and a port up to 65535 where one is given; in an account @ / ? : are written %40 %2F %3F %3A'
@@ -341,6 +307,7 @@ export const writtenConfig = z
     logs,
     brokers,
     events,
+    workers,
   })
   .describe('Settings of Regent: regent.toml in the project')
 export type WrittenConfig = z.output<typeof writtenConfig>

@@ -16,6 +16,7 @@ import type { Store } from '../../src/ports/store.ts'
 import { FakeArchive, FakeCalendar, FakeProber, FakeSelf } from './fake-edges.ts'
 import { FakeProject, FakeSecrets } from './fake-project.ts'
 import { FakeRuntime } from './fake-runtime.ts'
+import { fakeWorkers } from './fake-workers.ts'
 import { temporaryFolder } from './folder.ts'
 import { openTestStore } from './stores.ts'
 import { until } from './until.ts'
@@ -94,6 +95,7 @@ export class CoreWorld {
       agentsPerUser: 3,
       eventsKept: 10_000,
       channelDefaults: {},
+      ...fakeWorkers(),
       moreChecks: async () => [],
     })
     await this.core.begin()

@@ -104,6 +104,7 @@ export function createFakeCore(): FakeCore {
         localAdmin: (via) => ({ user: 'me', role: 'admin', via }),
       },
       links,
+      permissions: { ask: async () => ({ state: 'pending' }) },
       checks: async () => fake.checks(),
       metrics: async (caller) => fake.families(caller),
     },

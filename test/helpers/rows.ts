@@ -90,6 +90,7 @@ export function approvalRow(agentId: string, over: Partial<ApprovalRow> = {}): A
   return {
     id: randomUUID(),
     agentId,
+    workerId: null,
     messageId: null,
     subagent: 'finder',
     server: 'fetch',

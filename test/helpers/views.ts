@@ -79,6 +79,7 @@ export function approvalView(given: Partial<ApprovalView> = {}): ApprovalView {
     id: '7e3c1a9e-0000-4000-8000-000000000001',
     agent: 'alice/news',
     agent_id: '3f2c1a9e-0000-4000-8000-000000000001',
+    worker_id: null,
     subagent: 'finder',
     message_id: null,
     server: 'fetch',
