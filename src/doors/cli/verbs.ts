@@ -87,6 +87,9 @@ export const verbs: readonly Verb[] = [
   { name: 'peek', group: WORKERS, summary: 'show what a worker says and does', load: () => import('./verbs/peek.ts') },
   { name: 'resume', group: WORKERS, summary: 'go on with a worker that has ended', load: () => import('./verbs/resume.ts') },
   { name: 'cancel', group: WORKERS, summary: 'end workers with all they started', load: () => import('./verbs/cancel.ts') },
+  { name: 'race', group: WORKERS, summary: 'have several attempts made at one task; the best wins', load: () => import('./verbs/race.ts') },
+  { name: 'races', group: WORKERS, summary: 'list, show and cancel races', load: () => import('./verbs/races.ts') },
+  { name: 'budget', group: WORKERS, summary: 'what workers have spent, and may spend', load: () => import('./verbs/budget.ts') },
   {
     name: 'top',
     aliases: ['monit', 'stats'],

@@ -4,6 +4,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import type { Cli } from '../cli.ts'
 import { withFormat } from '../options.ts'
 import { type FormatOptions, formatOf } from '../output/format.ts'
+import { typedBy } from '../typed.ts'
 import { type CrewOptions, namespaceOf, withNamespace } from './crew.ts'
 import { type OutcomeOptions, tellGiven } from './outcome.ts'
 import { promptOf, specOf, splitWords, type TaskOptions, type Words, withTask } from './task.ts'
@@ -36,18 +37,11 @@ regent worker run --agent command 'Tidy up' -- sh -c 'echo "$1"' tidy {prompt}`,
     )
     .action(async (words: string[], options: Options) => {
       const format = formatOf(options)
-      const worker = await newWorkerOf(cli, splitWords(words, argvOf(command)), options)
+      const worker = await newWorkerOf(cli, splitWords(words, typedBy(command)), options)
       const client = await cli.client()
       const created = await client.call('workers.create', { worker }, { key: randomUUID(), signal: cli.signal })
       await tellGiven(cli, created, format, options)
     })
-}
-
-/** As it was typed; the root of the commands has it. */
-function argvOf(command: Command): readonly string[] {
-  let root = command
-  while (root.parent) root = root.parent
-  return (root as Command & { rawArgs: readonly string[] }).rawArgs
 }
 
 async function newWorkerOf(cli: Cli, { prompt, behind }: Words, options: Options) {

@@ -4,11 +4,13 @@ import { clean, cleanLines, cut } from '../output/text.ts'
 
 /** How much of a tool's input or answer is shown where no terminal bounds it. */
 const MOST = 500
+/** As much as a view tells of a result. */
+const REMEMBERED = 65_536
 
-/** Prints what a worker says and does as people read it; remembers the last text, so that a result that repeats it is not printed twice. */
+/** Prints what a worker says and does as people read it, and remembers it, so that a result that repeats it is not printed twice. */
 export class Transcript {
   readonly #cli: Cli
-  #last = ''
+  #said = ''
 
   constructor(cli: Cli) {
     this.#cli = cli
@@ -19,7 +21,7 @@ export class Transcript {
     const room = Math.min(MOST, terminal.width - 2)
     const text = cleanLines(item.text).trimEnd()
     if (item.kind === 'text' || item.kind === 'raw') {
-      this.#last = text
+      this.#said = `${this.#said}${text}\n`.slice(-REMEMBERED)
       terminal.out(text)
     } else if (item.kind === 'tool_call') terminal.out(terminal.paint('cyan', `> ${cut(clean(item.text), room)}`))
     else if (item.kind === 'tool_result')
@@ -27,9 +29,9 @@ export class Transcript {
     else if (item.kind === 'limit') this.#cli.note(`limit: ${clean(item.text)}`)
   }
 
-  /** The result, unless it was the last thing said. */
+  /** The result, unless it was said already. */
   result(result: string | null): void {
     const text = cleanLines(result ?? '').trimEnd()
-    if (text !== '' && text !== this.#last) this.#cli.terminal.out(text)
+    if (text !== '' && !this.#said.trimEnd().endsWith(text)) this.#cli.terminal.out(text)
   }
 }
