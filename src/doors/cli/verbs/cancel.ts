@@ -12,7 +12,7 @@ import { type CrewOptions, crewFilter, withNamespaces } from '../workers/crew.ts
 import { headline, listWorkers } from '../workers/views.ts'
 
 interface Options extends FormatOptions, CrewOptions {
-  readonly wait: boolean
+  readonly wait?: boolean
   readonly timeout?: number
 }
 
@@ -30,7 +30,8 @@ export function configure(command: Command, cli: Cli): void {
       const format = formatOf(options)
       const client = await cli.client()
       const ids = await targetsOf(cli, client, words, options)
-      const waiting = { wait: options.wait, timeout: options.timeout ?? PATIENCE_MS }
+      const isWaiting = options.wait ?? true
+      const waiting = { wait: isWaiting, timeout: options.timeout ?? PATIENCE_MS }
       const asked = inParallel(ids, (worker) => client.call('workers.cancel', { worker, ...waiting }, { signal: cli.signal }))
       const settled = await withProgress(cli, `cancelling ${ids.length === 1 ? ids[0] : `${ids.length} workers`}`, asked)
       const done = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
@@ -38,7 +39,7 @@ export function configure(command: Command, cli: Cli): void {
       if (format === 'json' || format === 'yaml') await printValue(cli.terminal, format, done)
       else for (const worker of done) cli.terminal.out(format === 'name' ? worker.id : headline(worker, cli.terminal.paint))
       if (ids.length === 0) cli.note('no workers are active here')
-      if (options.wait) failures.push(...done.filter(isStillOpen).map(tooSlow))
+      if (isWaiting) failures.push(...done.filter(isStillOpen).map(tooSlow))
       for (const failure of failures) if (!isInterrupt(failure)) cli.note(failureText(failure, cli.terminal.paintErr))
       if (failures.length > 0) cli.exitCode = exitCodeOf(failures[0])
     })

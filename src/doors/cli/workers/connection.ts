@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Client, GivenInput } from '../../../client/client.ts'
 import type { Output, ValueName } from '../../../contract/operations.ts'
-import { RegentError } from '../../../kernel/errors.ts'
+import { RegentError, systemCode } from '../../../kernel/errors.ts'
 import type { Cli } from '../cli.ts'
 
 /** A Regent that cannot be reached for this long is given up. */
@@ -43,7 +43,8 @@ export class Connection {
 
   /** After a failure: resolves when it is to be tried again, and throws it otherwise. A Regent that was never there is not waited for. */
   async lost(error: unknown): Promise<void> {
-    if (!this.#wasThere || !(error instanceof RegentError) || error.code !== 'UNAVAILABLE') throw error
+    if (!(error instanceof RegentError) || error.code !== 'UNAVAILABLE' || !(this.#wasThere || hasAnswered(error))) throw error
+    this.#wasThere = true
     if (this.#lostAt === undefined) this.#cli.note('the connection to Regent is lost; this goes on when it is back')
     this.#lostAt ??= performance.now()
     if (performance.now() - this.#lostAt > PATIENCE_MS) throw error
@@ -51,3 +52,6 @@ export class Connection {
     await pause(RETRY_MS, undefined, { signal: this.#cli.signal })
   }
 }
+
+/** Somebody was there: they said that they cannot now, or were cut off while they were asked. */
+const hasAnswered = ({ details, cause }: RegentError): boolean => details.what !== 'server' || systemCode(cause) === 'ECONNRESET'

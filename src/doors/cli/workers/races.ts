@@ -62,7 +62,7 @@ export function attemptLine({ worker, verdict, score }: Attempt, paint: Paint): 
     shortId(worker.id),
     agentOf(worker),
     paint(workerColour(worker.state), worker.state),
-    verdict === 'waiting' ? '' : colour ? paint(colour, verdict) : verdict,
+    verdict === 'waiting' || verdict === worker.state ? '' : colour ? paint(colour, verdict) : verdict,
     score === null ? '' : `score ${score}`,
     worker.state === 'running' || worker.started_at === null ? '' : duration(ranFor(worker)),
     costOf(worker) === '-' ? '' : costOf(worker),

@@ -12,7 +12,7 @@ import { promptOf, specOf, splitWords, type TaskOptions, type Words, withTask } 
 interface Options extends FormatOptions, CrewOptions, OutcomeOptions, TaskOptions {
   readonly agent: string
   readonly model?: string
-  readonly queue: boolean
+  readonly queue?: boolean
 }
 
 export function configureRun(command: Command, cli: Cli): void {
@@ -58,7 +58,7 @@ async function newWorkerOf(cli: Cli, { prompt, behind }: Words, options: Options
     agent,
     ...template,
     ...(model !== undefined && { model }),
-    ...(queue ? {} : { queue: false }),
+    ...(queue === false && { queue }),
     namespace: namespaceOf(cli, options),
   }
 }

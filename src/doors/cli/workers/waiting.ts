@@ -4,6 +4,7 @@ import { RegentError } from '../../../kernel/errors.ts'
 import type { Cli } from '../cli.ts'
 import { clean } from '../output/text.ts'
 import { Connection } from './connection.ts'
+import { shortId } from './views.ts'
 
 type Answer = Output<'workers.wait'>
 
@@ -65,7 +66,7 @@ function tellPermissions(cli: Cli, { pending_permissions }: Answer, told: Set<st
   for (const { request_id, worker_id, tool } of pending_permissions) {
     if (told.has(request_id)) continue
     told.add(request_id)
-    cli.note(`worker ${worker_id.slice(0, 8)} asks to use ${clean(tool)}: regent approve ${request_id.slice(0, 8)}, or regent reject`)
+    cli.note(`worker ${shortId(worker_id)} asks to use ${clean(tool)}: regent approve ${request_id.slice(0, 8)}, or regent reject`)
   }
 }
 
