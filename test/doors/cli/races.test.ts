@@ -65,7 +65,7 @@ describe('regent race', () => {
     expect(JSON.parse((await regent.run(['race', 'x', '--json'], { cwd, env: { OPENAI_API_KEY: 'k' } })).stdout)).toEqual(decided)
     expect(given(regent)).toEqual({
       ...{ prompt: 'x', n: 3, namespace: `cli:${cwd}` },
-      worker: { cwd, env: { PATH: process.env.PATH, HOME: cwd, OPENAI_API_KEY: 'k' } },
+      worker: { cwd, env: { PATH: process.env.PATH, HOME: cwd, OPENAI_API_KEY: 'k', TZ: 'UTC' } },
     })
   })
 
@@ -74,6 +74,7 @@ describe('regent race', () => {
     [['-n', '4', '--agent', 'claude', '--agent', 'codex'], { n: 4, variants: [{ agent: 'claude' }, { agent: 'codex' }] }],
     [['--agent', 'codex', '--model', 'a'], { n: 3, variants: [{ agent: 'codex', model: 'a' }] }],
     [['--judge', 'npm test', '--worktree'], { judge: { by: 'command', command: 'npm test' }, worker: { worktree: true } }],
+    [['--no-worktree'], { worker: { worktree: false } }],
     [['--score', 'wc -l', '--judge-timeout', '1m'], { judge: { by: 'score', command: 'wc -l', timeout: 60 } }],
     [['--judge-model', 'opus', '--criteria', 'short'], { judge: { by: 'model', model: 'opus', criteria: 'short' } }],
     [['--judge-agent', 'codex', '--timeout', '1m'], { judge: { by: 'model', agent: 'codex' }, worker: { timeout: 60 } }],

@@ -28,7 +28,7 @@ describe('regent worker run', () => {
       agent: 'claude',
       cwd,
       namespace: `cli:${cwd}`,
-      env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C', ANTHROPIC_API_KEY: 'key', CLAUDE_CONFIG_DIR: '/c', http_proxy: 'p' },
+      env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C', ANTHROPIC_API_KEY: 'key', CLAUDE_CONFIG_DIR: '/c', http_proxy: 'p', TZ: 'UTC' },
     })
     expect(regent.api.requests[0]?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/)
   })
@@ -65,12 +65,10 @@ describe('regent worker run', () => {
     expect(regent.given()).toMatchObject({ prompt: '# Task\n', worktree: true })
   })
 
-  it('runs any program by a template behind --, whose words are the prompt where there is none', async () => {
+  it('runs any program by a template behind --', async () => {
     const regent = await taking()
     await regent.run(['worker', 'run', '--agent', 'command', 'Tidy up', '--', 'sh', '-c', 'echo "$1"', 'sh', '{prompt}'])
     expect(regent.given()).toMatchObject({ prompt: 'Tidy up', agent: 'command', command: ['sh', '-c', 'echo "$1"', 'sh', '{prompt}'] })
-    await regent.run(['worker', 'run', '--agent', 'command', '--', 'npm', 'test'])
-    expect(regent.given()).toMatchObject({ prompt: 'npm test', command: ['npm', 'test'] })
   })
 
   it('prints the worker or its id for programs', async () => {
@@ -130,6 +128,7 @@ describe('regent worker run', () => {
 
   it.each([
     [[], 'there is no prompt'],
+    [['--agent', 'command', '--', 'npm', 'test'], 'there is no prompt'],
     [['x', '--agent', 'command'], 'the agent command needs a program'],
     [['x', '--file', 'y'], 'the prompt is given twice'],
     [['x', '--budget', '2'], "'2' is no budget such as 2usd, 50000tokens or 10m"],
@@ -149,8 +148,18 @@ describe('regent worker run', () => {
 
 describe('variables that go with a worker', () => {
   it('are those of the list, by name or by their beginning, and no empty ones', () => {
-    const env = { PATH: '/bin', AWS_REGION: 'eu', AWS: 'x', PATHS: 'y', XDG_CONFIG_HOME: '', no_proxy: 'z', USER: undefined }
-    expect(workerVariables(env)).toEqual({ PATH: '/bin', AWS_REGION: 'eu', no_proxy: 'z' })
+    const env = {
+      PATH: '/bin',
+      AWS_REGION: 'eu',
+      AWS: 'x',
+      PATHS: 'y',
+      CLAUDE_CODE_SSE_PORT: '1',
+      CLAUDE_CODE_USE_BEDROCK: '1',
+      XDG_CONFIG_HOME: '',
+      no_proxy: 'z',
+      USER: undefined,
+    }
+    expect(workerVariables(env)).toEqual({ PATH: '/bin', AWS_REGION: 'eu', CLAUDE_CODE_USE_BEDROCK: '1', no_proxy: 'z' })
     expect(callerVariables.filter((name) => !/^[A-Za-z_]+\*?$/.test(name))).toEqual([])
   })
 })

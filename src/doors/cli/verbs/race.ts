@@ -43,6 +43,7 @@ export function configure(command: Command, cli: Cli): void {
     .option('--criteria <TEXT>', 'what it is to look at')
     .option('--judge-timeout <DURATION>', 'how long the command may take; default 10m', durationOption)
   withNamespace(withTask(withFormat(command, ['table', 'json', 'yaml', 'name'])))
+    .option('--no-worktree', 'all in the folder itself; else each has a worktree where that is a git repository')
     .option('--no-wait', 'return once it has begun')
     .addHelpText(
       'after',
@@ -66,7 +67,7 @@ async function newRaceOf(cli: Cli, command: Command, words: readonly string[], o
   const variants = variantsOf(agents, models)
   const judge = judgeOf(options)
   return {
-    prompt: await promptOf(cli, prompt, options, isCommand ? behind.join(' ') : ''),
+    prompt: await promptOf(cli, prompt, options),
     n: options.attempts ?? Math.max(variants.length, variants.length > 1 ? 1 : 3),
     ...(variants.length > 0 && { variants }),
     ...(judge && { judge }),

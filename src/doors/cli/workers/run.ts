@@ -30,7 +30,7 @@ export function configureRun(command: Command, cli: Cli): void {
       'after',
       `
 What stands behind -- are more arguments for its CLI or, with --agent command, the program and its arguments: {prompt} in
-one of them stands for the prompt.
+one of them stands for the prompt, which is else the last one.
 
 regent worker run --worktree --budget 2usd -f 'Make the tests pass'
 regent worker run --agent command 'Tidy up' -- sh -c 'echo "$1"' tidy {prompt}`,
@@ -54,7 +54,7 @@ async function newWorkerOf(cli: Cli, { prompt, behind }: Words, options: Options
   const template = isCommand ? { command: [...behind] } : behind.length > 0 ? { args: [...behind] } : {}
   return {
     ...(await specOf(cli, options)),
-    prompt: await promptOf(cli, prompt, options, isCommand ? behind.join(' ') : ''),
+    prompt: await promptOf(cli, prompt, options),
     agent,
     ...template,
     ...(model !== undefined && { model }),

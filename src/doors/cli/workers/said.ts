@@ -32,6 +32,9 @@ export class Transcript {
   /** The result, unless it was said already. */
   result(result: string | null): void {
     const text = cleanLines(result ?? '').trimEnd()
-    if (text !== '' && !this.#said.trimEnd().endsWith(text)) this.#cli.terminal.out(text)
+    if (text !== '' && !dense(this.#said).endsWith(dense(text))) this.#cli.terminal.out(text)
   }
 }
+
+/** Without empty lines: some agents are read line by line. */
+const dense = (text: string): string => text.replaceAll(/\n\s*\n/g, '\n').trim()

@@ -67,11 +67,10 @@ export function splitWords(words: readonly string[], argv: readonly string[]): W
 }
 
 /** From the words, a file, or stdin (`-`). */
-export async function promptOf(cli: Cli, words: readonly string[], { file }: Pick<TaskOptions, 'file'>, instead = ''): Promise<string> {
+export async function promptOf(cli: Cli, words: readonly string[], { file }: Pick<TaskOptions, 'file'>): Promise<string> {
   const typed = words.join(' ')
   if (file !== undefined && typed !== '') throw new RegentError('BAD_REQUEST', 'the prompt is given twice: as a word and by --file')
-  const prompt =
-    file !== undefined ? await readTextFile(file, cli.context.cwd) : typed === '-' ? await text(process.stdin) : typed || instead
+  const prompt = file !== undefined ? await readTextFile(file, cli.context.cwd) : typed === '-' ? await text(process.stdin) : typed
   if (prompt.trim() !== '') return prompt
   throw new RegentError('BAD_REQUEST', 'there is no prompt', { hint: 'write it in quotes, or - for stdin, or --file FILE' })
 }
@@ -82,7 +81,11 @@ export async function specOf(cli: Cli, options: TaskOptions): Promise<Spec> {
   return {
     cwd: resolve(cwd, options.cwd ?? '.'),
     env: { ...workerVariables(env), ...(await variablesOf(options.envFile ?? [], cwd)), ...givenVariables(options.env ?? [], env) },
-    ...(options.base !== undefined ? { worktree: { base: options.base } } : options.worktree ? { worktree: true } : {}),
+    ...(options.base !== undefined
+      ? { worktree: { base: options.base } }
+      : options.worktree === undefined
+        ? {}
+        : { worktree: options.worktree }),
     ...(timeout !== undefined && { timeout: timeout / 1000 }),
     ...(options.budget && { budget: options.budget }),
     ...(options.permissions && { permissions: options.permissions }),
