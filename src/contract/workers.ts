@@ -186,7 +186,11 @@ export const newRace = z.strictObject({
     .default([])
     .describe('agents and models that the attempts take in turns'),
   judge: judge.default({ by: 'first' }),
-  worker: newWorker.omit({ prompt: true, queue: true, owner: true, namespace: true }).partial().default({}),
+  worker: newWorker
+    .omit({ prompt: true, queue: true, owner: true, namespace: true })
+    .partial()
+    .extend({ worktree: workerSpec.shape.worktree.unwrap().optional().describe('default: true for several attempts in a git repository') })
+    .default({}),
   namespace: namespaceName.default('default'),
   owner: userName.optional(),
 })

@@ -53,7 +53,7 @@ async function wait(cli: Cli, ids: readonly string[], options: Options): Promise
 
 function tell(cli: Cli, worker: WorkerView, index: number): void {
   const { terminal } = cli
-  const result = worker.result === null ? '' : `\n${cleanLines(worker.result).trimEnd()}`
+  const result = worker.result ? `\n${cleanLines(worker.result).trimEnd()}` : ''
   terminal.out(`${index > 0 ? '\n' : ''}${headline(worker, terminal.paint)}${result}`)
   if (worker.state === 'failed' && worker.error_hint !== null) cli.note(`hint: ${cleanLines(worker.error_hint)}`)
 }

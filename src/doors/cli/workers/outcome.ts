@@ -32,7 +32,7 @@ async function waitAndTell(cli: Cli, worker: WorkerView, format: Format): Promis
   const ended = workers[0] ?? worker
   if (format === 'json' || format === 'yaml') await printValue(cli.terminal, format, ended)
   else if (format === 'name') cli.terminal.out(ended.id)
-  else if (ended.result !== null) cli.terminal.out(cleanLines(ended.result).trimEnd())
+  else if (ended.result) cli.terminal.out(cleanLines(ended.result).trimEnd())
   if (format === 'table') tellEnd(cli, ended)
   setExitCode(cli, [ended])
 }

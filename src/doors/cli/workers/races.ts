@@ -78,7 +78,7 @@ export function resultLines({ winner, state, reason }: RaceView, paint: Paint): 
     `winner  ${shortId(winner.id)}  ${agentOf(winner)}`,
     ...(winner.cwd === null ? [] : [`folder  ${clean(winner.cwd)}`]),
     ...(winner.branch === null ? [] : [`branch  ${clean(winner.branch)}`]),
-    ...(winner.result === null ? [] : [cleanLines(winner.result).trimEnd()]),
+    ...(winner.result ? [cleanLines(winner.result).trimEnd()] : []),
   ]
 }
 

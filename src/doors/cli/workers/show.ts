@@ -49,7 +49,7 @@ function describe(worker: WorkerView, paint: Paint): string[] {
   const facts = lines
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${`${name}:`.padEnd(10)}${typeof value === 'string' && name !== 'state' ? clean(value) : value}`)
-  const texts = [`prompt:\n${indent(worker.prompt)}`, ...(worker.result === null ? [] : [`result:\n${indent(worker.result)}`])]
+  const texts = [`prompt:\n${indent(worker.prompt)}`, ...(worker.result ? [`result:\n${indent(worker.result)}`] : [])]
   return [...facts, ...texts]
 }
 
