@@ -16,7 +16,7 @@ const REFRESH_MS = 5000
 /** Shows each attempt of a race until it is decided, over restarts of Regent. Answers how it came out. */
 export async function followRace(cli: Cli, first: RaceView): Promise<RaceView> {
   const connection = new Connection(cli)
-  const board = cli.terminal.isInteractive && process.stderr.columns ? new LiveBoard(cli) : new LineBoard(cli)
+  const board = canBeRedrawn(cli, first) ? new LiveBoard(cli) : new LineBoard(cli)
   const over = new AbortController()
   const changes = new Changes(cli, AbortSignal.any([cli.signal, over.signal]))
   try {
@@ -32,6 +32,12 @@ export async function followRace(cli: Cli, first: RaceView): Promise<RaceView> {
   } finally {
     over.abort()
   }
+}
+
+/** Lines that have left the screen are out of reach. */
+function canBeRedrawn(cli: Cli, { attempts }: RaceView): boolean {
+  const { columns, rows } = process.stderr
+  return cli.terminal.isInteractive && columns > 0 && rows > attempts.length + 3
 }
 
 /** Resolves at each event that may change what is shown. */
