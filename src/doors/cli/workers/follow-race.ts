@@ -37,7 +37,7 @@ export async function followRace(cli: Cli, first: RaceView): Promise<RaceView> {
 /** Lines that have left the screen are out of reach. */
 function canBeRedrawn(cli: Cli, { attempts }: RaceView): boolean {
   const { columns, rows } = process.stderr
-  return cli.terminal.isInteractive && columns > 0 && rows > attempts.length + 3
+  return cli.terminal.isInteractive && columns > 0 && (rows || 24) > attempts.length + 3
 }
 
 /** Resolves at each event that may change what is shown. */

@@ -8,7 +8,7 @@ import { Connection } from './connection.ts'
 import { followWorker } from './follow.ts'
 import { Transcript } from './said.ts'
 import { headline, isOpen, shortId } from './views.ts'
-import { waitForWorkers } from './waiting.ts'
+import { tellingApprovals, waitForWorkers } from './waiting.ts'
 
 export interface OutcomeOptions {
   readonly follow?: boolean
@@ -43,7 +43,7 @@ export async function followAndTell(cli: Cli, ref: string, format: Format, claim
   const isJson = format === 'json'
   const print = (item: OutputItem) => (isJson ? cli.terminal.out(JSON.stringify(item)) : transcript.print(item))
   const connection = new Connection(cli)
-  const ended = await followWorker(cli, ref, print, connection)
+  const ended = await tellingApprovals(cli, ref, followWorker(cli, ref, print, connection))
   if (!ended) return tellAlive(cli, [ref])
   if (claims) await waitForWorkers(cli, { workers: [ended.id], mode: 'all' }, connection)
   if (isJson) cli.terminal.out(JSON.stringify({ kind: 'ended', worker: ended }))

@@ -13,13 +13,13 @@ const raceColours: Readonly<Record<RaceState, Colour>> = {
   failed: 'red',
   cancelled: 'yellow',
 }
-export const raceColour = (state: RaceState): Colour => raceColours[state]
+const raceColour = (state: RaceState): Colour => raceColours[state]
 
 const verdictColours: Partial<Record<Attempt['verdict'], Colour>> = { won: 'green', passed: 'green', refused: 'yellow', failed: 'red' }
 
 export const isRaceOver = ({ state }: Pick<RaceView, 'state'>): boolean => state !== 'running' && state !== 'judging'
 
-export const judgeOf = ({ judge }: RaceView): string => {
+const judgeOf = ({ judge }: RaceView): string => {
   if (judge.by === 'model') return judge.model === undefined ? judge.agent : `${judge.agent} ${judge.model}`
   return judge.by === 'first' ? 'first' : judge.command
 }

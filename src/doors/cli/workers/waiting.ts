@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Output } from '../../../contract/operations.ts'
 import type { WorkerView } from '../../../contract/workers.ts'
 import { RegentError } from '../../../kernel/errors.ts'
@@ -48,6 +49,32 @@ export async function waitForWorkers(cli: Cli, { timeout, mode, ...whom }: WaitF
     isAsked = answer.outcome === 'permission'
     tellPermissions(cli, answer, told)
     if (end !== undefined && performance.now() >= end) throw lateFor(whom, answer.active)
+  }
+}
+
+/** Nobody should look at one who says nothing because it waits for them: its questions are told of while somebody watches the work. */
+export async function tellingApprovals<T>(cli: Cli, worker: string, work: Promise<T>): Promise<T> {
+  if (!cli.terminal.isInteractive) return work
+  const over = new AbortController()
+  void tellApprovals(cli, worker, AbortSignal.any([cli.signal, over.signal]))
+  return work.finally(() => over.abort())
+}
+
+async function tellApprovals(cli: Cli, worker: string, signal: AbortSignal): Promise<void> {
+  const told = new Set<string>()
+  let isAsked = false
+  while (!signal.aborted) {
+    try {
+      const timeout = isAsked ? LOOK_MS : TURN_MS
+      const asked = { workers: [worker], mode: 'all', claim: 'no', wait: true, permissions: !isAsked, timeout } as const
+      const answer: Answer = await (await cli.client()).call('workers.wait', asked, { signal })
+      if (answer.outcome === 'ended' || answer.outcome === 'none') return
+      isAsked = answer.outcome === 'permission'
+      tellPermissions(cli, answer, told)
+    } catch {
+      // What is wrong is told by the work itself; it may go on when Regent is back.
+      await pause(LOOK_MS, undefined, { signal }).catch(() => {})
+    }
   }
 }
 
