@@ -1,6 +1,6 @@
 import { RootCommand, type Command as TabCommand } from '@bomb.sh/tab'
 import type { Argument, Command, Option } from 'commander'
-import { type WorkerState, workerStates } from '../../contract/workers.ts'
+import { type WorkerState, workerStates } from '../../contract/states.ts'
 import { fullName, listAgents } from './agents.ts'
 import type { Cli } from './cli.ts'
 import { clean, cut } from './output/text.ts'

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Client } from '../../../client/client.ts'
-import { type WorkerState, type WorkerView, workerStates } from '../../../contract/workers.ts'
+import { type WorkerState, workerStates } from '../../../contract/states.ts'
+import type { WorkerView } from '../../../contract/workers.ts'
 import { RegentError } from '../../../kernel/errors.ts'
 import type { Cli } from '../cli.ts'
 import { withFormat } from '../options.ts'

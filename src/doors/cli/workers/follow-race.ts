@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type EventType, eventTypes } from '../../../contract/events.ts'
+import type { EventType } from '../../../contract/events.ts'
 import type { RaceView } from '../../../contract/workers.ts'
 import type { Cli } from '../cli.ts'
 import { isInterrupt } from '../failure.ts'
@@ -7,7 +7,11 @@ import { layout } from '../output/table.ts'
 import { Connection } from './connection.ts'
 import { attemptColumns, attemptLine, isRaceOver, raceHeadline } from './races.ts'
 
-const interesting: readonly EventType[] = eventTypes.filter((type) => type.startsWith('worker.') || type.startsWith('race.'))
+/** What changes a line. */
+const interesting: readonly EventType[] = [
+  ...(['worker.started', 'worker.limited', 'worker.completed', 'worker.failed', 'worker.cancelled'] as const),
+  ...(['approval.requested', 'approval.answered', 'race.judged', 'race.decided', 'race.failed', 'race.cancelled'] as const),
+]
 /** Many events at once are one look. */
 const CALM_MS = 200
 /** Times of attempts grow, and an event may be missed. */

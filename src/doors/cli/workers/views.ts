@@ -1,6 +1,7 @@
 import type { Client } from '../../../client/client.ts'
 import type { Output } from '../../../contract/operations.ts'
-import { openWorkerStates, type WorkerState, type WorkerView } from '../../../contract/workers.ts'
+import { openWorkerStates, type WorkerState } from '../../../contract/states.ts'
+import type { WorkerView } from '../../../contract/workers.ts'
 import type { Column } from '../output/table.ts'
 import type { Colour, Paint } from '../output/terminal.ts'
 import { clean, duration, money, timeOf } from '../output/text.ts'
