@@ -17,3 +17,9 @@ export type Activity = (typeof activities)[number]
 /** unknown: not looked at yet. unhealthy: as many failed looks in a row as its probe allows. */
 export const healths = ['unknown', 'healthy', 'unhealthy'] as const
 export type Health = (typeof healths)[number]
+
+/** Of a worker. `limited`: its provider stated a limit; it goes on by itself at `retry_at`. */
+export const workerStates = ['queued', 'running', 'limited', 'completed', 'failed', 'cancelled'] as const
+export type WorkerState = (typeof workerStates)[number]
+/** It has not ended. */
+export const openWorkerStates: readonly WorkerState[] = ['queued', 'running', 'limited']

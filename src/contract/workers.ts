@@ -1,10 +1,8 @@
 import { z } from 'zod'
 import { userName } from './names.ts'
+import { openWorkerStates, type WorkerState, workerStates } from './states.ts'
 
-/** `limited`: its provider stated a limit; it goes on by itself at `retry_at`. */
-export const workerStates = ['queued', 'running', 'limited', 'completed', 'failed', 'cancelled'] as const
-export type WorkerState = (typeof workerStates)[number]
-export const openWorkerStates: readonly WorkerState[] = ['queued', 'running', 'limited']
+export { openWorkerStates, type WorkerState, workerStates }
 
 /** Why a turn failed; `failure` of the view says it in words. */
 export const failureKinds = ['timeout', 'exit', 'error', 'session', 'missing', 'lost', 'budget', 'limit', 'start'] as const
@@ -186,7 +184,11 @@ export const newRace = z.strictObject({
     .default([])
     .describe('agents and models that the attempts take in turns'),
   judge: judge.default({ by: 'first' }),
-  worker: newWorker.omit({ prompt: true, queue: true, owner: true, namespace: true }).partial().default({}),
+  worker: newWorker
+    .omit({ prompt: true, queue: true, owner: true, namespace: true })
+    .partial()
+    .extend({ worktree: workerSpec.shape.worktree.unwrap().optional().describe('default: true for several attempts in a git repository') })
+    .default({}),
   namespace: namespaceName.default('default'),
   owner: userName.optional(),
 })

@@ -27,12 +27,16 @@ export interface FakeNativeApi {
   close(): Promise<void>
 }
 
-const matchers = Object.entries(routes).map(([operation, { method, path, reply }]) => ({
-  operation,
-  method,
-  reply,
-  pattern: new RegExp(`^${path.replace(/:([a-z_]+)/g, '(?<$1>[^/]+)')}$`),
-}))
+const parametersOf = (path: string): number => path.split(':').length
+/** Addresses without parameters win, as in the server. */
+const matchers = Object.entries(routes)
+  .toSorted(([, a], [, b]) => parametersOf(a.path) - parametersOf(b.path))
+  .map(([operation, { method, path, reply }]) => ({
+    operation,
+    method,
+    reply,
+    pattern: new RegExp(`^${path.replace(/:([a-z_]+)/g, '(?<$1>[^/]+)')}$`),
+  }))
 
 /** The native API over real HTTP, with answers that a test gives. */
 export async function startFakeNativeApi(handlers: Readonly<Record<string, FakeHandler>> = {}): Promise<FakeNativeApi> {

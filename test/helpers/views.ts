@@ -3,6 +3,7 @@ import type { ApprovalView } from '../../src/contract/approvals.ts'
 import type { EventView } from '../../src/contract/events.ts'
 import type { MessageView } from '../../src/contract/messages.ts'
 import type { SystemStatus } from '../../src/contract/system.ts'
+import type { OutputItem, RaceView, WorkerView } from '../../src/contract/workers.ts'
 
 /** Whole views with what a test leaves out filled in. */
 export function agentView(given: Partial<AgentView> = {}): AgentView {
@@ -132,6 +133,82 @@ export function systemStatus(given: Partial<SystemStatus> = {}): SystemStatus {
     checks: [{ name: 'store', ok: true, message: 'SQLite', required: true }],
     conditions: [],
     ready: true,
+    ...given,
+  }
+}
+
+export function workerView(given: Partial<WorkerView> = {}): WorkerView {
+  return {
+    id: '3f2c1a9e-0000-4000-8000-000000000001',
+    owner: 'alice',
+    namespace: 'default',
+    label: null,
+    agent: 'claude',
+    state: 'running',
+    reason: 'has a process',
+    claimed: false,
+    prompt: 'What is the answer?',
+    turn: 1,
+    priority: 0,
+    cwd: '/home/alice/project',
+    branch: null,
+    model: null,
+    session_id: null,
+    pid: 4242,
+    run_id: 'a1b2c3d4-0000-4000-8000-000000000001',
+    timeout: 300,
+    exit_code: null,
+    result: null,
+    failure: null,
+    failure_kind: null,
+    error_hint: null,
+    output_file: null,
+    usage: { input_tokens: 0, output_tokens: 0, cost_usd: null, run_seconds: 0 },
+    budget: {},
+    race: null,
+    pending_permissions: 0,
+    created_at: 1_700_000_000_000,
+    queued_at: 1_700_000_000_000,
+    started_at: null,
+    ended_at: null,
+    retry_at: null,
+    ...given,
+  }
+}
+
+export function completedWorker(given: Partial<WorkerView> = {}): WorkerView {
+  return workerView({
+    state: 'completed',
+    reason: 'has answered',
+    pid: null,
+    exit_code: 0,
+    result: '42',
+    session_id: 'session-1',
+    usage: { input_tokens: 1200, output_tokens: 34, cost_usd: 0.03, run_seconds: 12 },
+    started_at: 1_700_000_000_000,
+    ended_at: 1_700_000_012_000,
+    ...given,
+  })
+}
+
+export function outputItem(given: Partial<OutputItem> = {}): OutputItem {
+  return { kind: 'text', turn: 1, at: 1_700_000_000_000, text: 'hello', data: {}, ...given }
+}
+
+export function raceView(given: Partial<RaceView> = {}): RaceView {
+  return {
+    id: '5ace1a9e-0000-4000-8000-000000000001',
+    owner: 'alice',
+    namespace: 'default',
+    state: 'running',
+    reason: 'attempts are being made',
+    prompt: 'What is the answer?',
+    judge: { by: 'first' },
+    winner: null,
+    attempts: [{ worker: workerView(), verdict: 'waiting', score: null, judged_by: null }],
+    usage: { input_tokens: 0, output_tokens: 0, cost_usd: null, run_seconds: 0 },
+    created_at: 1_700_000_000_000,
+    ended_at: null,
     ...given,
   }
 }

@@ -21,6 +21,7 @@ const signal = async (): Promise<typeof import('./verbs/signal.ts')> => import('
 
 const AGENTS = 'Agents:'
 const TALK = 'Messages and approvals:'
+const WORKERS = 'Workers:'
 const SEE = 'Seeing what happens:'
 const REGENT = 'Regent itself:'
 
@@ -75,6 +76,20 @@ export const verbs: readonly Verb[] = [
   },
   { name: 'approve', group: TALK, summary: 'let a tool call run', load: async () => ({ configure: (await answer()).configureApprove }) },
   { name: 'reject', group: TALK, summary: 'refuse a tool call', load: async () => ({ configure: (await answer()).configureReject }) },
+  {
+    name: 'worker',
+    group: WORKERS,
+    summary: 'give a task to a coding agent, and look after it',
+    load: () => import('./verbs/worker.ts'),
+  },
+  { name: 'workers', group: WORKERS, summary: 'list workers', load: () => import('./verbs/workers.ts') },
+  { name: 'wait', group: WORKERS, summary: 'wait until workers have ended', load: () => import('./verbs/wait.ts') },
+  { name: 'peek', group: WORKERS, summary: 'show what a worker says and does', load: () => import('./verbs/peek.ts') },
+  { name: 'resume', group: WORKERS, summary: 'go on with a worker that has ended', load: () => import('./verbs/resume.ts') },
+  { name: 'cancel', group: WORKERS, summary: 'end workers with all they started', load: () => import('./verbs/cancel.ts') },
+  { name: 'race', group: WORKERS, summary: 'have several attempts made at one task; the best wins', load: () => import('./verbs/race.ts') },
+  { name: 'races', group: WORKERS, summary: 'list, show and cancel races', load: () => import('./verbs/races.ts') },
+  { name: 'budget', group: WORKERS, summary: 'what workers have spent, and may spend', load: () => import('./verbs/budget.ts') },
   {
     name: 'top',
     aliases: ['monit', 'stats'],

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createGitWorktrees } from '../../../src/adapters/worktrees/git/git-worktrees.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
@@ -201,6 +201,38 @@ describe('git worktrees of workers', () => {
         message: expect.stringContaining(base),
       })
     expect(branches(cwd)).toEqual(['main'])
+  })
+
+  it('tells whether a folder is in a repository with a commit', async () => {
+    const { dir, cwd, worktrees } = world()
+    const empty = temporaryFolder()
+    const without = createGitWorktrees({ dir, logger: silentLogger, git: join(dir, 'no-git') })
+    const asked = [join(cwd, 'sub'), join(cwd, '.git'), empty, join(empty, 'none')].map((path) => worktrees.isRepository(path))
+    expect(await Promise.all([...asked, without.isRepository(cwd)])).toEqual([true, false, false, false, false])
+    git(empty, 'init', '--quiet')
+    expect(await worktrees.isRepository(empty)).toBe(false)
+  })
+
+  it('says what git has against a repository', async () => {
+    const { cwd, worktrees } = world()
+    writeFileSync(join(cwd, '.git', 'config'), 'no config\n')
+    await expect(worktrees.make(id, { cwd, base: 'HEAD' })).rejects.toMatchObject({
+      code: 'INVALID',
+      fields: [{ path: 'cwd' }],
+      message: expect.stringContaining('bad config line 1'),
+      hint: expect.stringContaining(`git -C ${cwd} status`),
+    })
+  })
+
+  it('is not led elsewhere by variables of Regent itself', async () => {
+    const { dir, cwd, worktrees } = world()
+    const elsewhere = repository()
+    const names = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE']
+    for (const name of names) vi.stubEnv(name, join(elsewhere, '.git'))
+    const made = worktrees.make(id, { cwd, base: 'HEAD' })
+    await made.finally(() => vi.unstubAllEnvs())
+    expect((await made).cwd).toBe(join(dir, id))
+    expect([worktreesOf(cwd), worktreesOf(elsewhere)]).toEqual([2, 1])
   })
 
   it('says that there is no git, and takes no name that is no id', async () => {

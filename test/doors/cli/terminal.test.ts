@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { fakeRegent } from '../../helpers/run-cli.ts'
-import { agentView } from '../../helpers/views.ts'
+import { agentView, completedWorker, eventView, outputItem, raceView, systemStatus, workerView } from '../../helpers/views.ts'
 
 const launcher = `${import.meta.dirname}/../../../bin/regent`
 
@@ -69,5 +69,50 @@ describe.skipIf(process.platform !== 'linux')('on a terminal', () => {
     expect(result.code).toBe(code)
     expect(result.screen).toContain(told)
     expect(regent.api.requests.filter(({ operation }) => operation === 'agents.delete')).toHaveLength(removals)
+  })
+
+  it('whoever follows a worker is told what it asks', async () => {
+    const asked = Promise.withResolvers<void>()
+    const pending = { request_id: '7e3c1a9e-0000-4000-8000-000000000001', worker_id: workerView().id, tool: 'Bash', input: {} }
+    let isOver = false
+    const regent = await fakeRegent({
+      'workers.get': () => (isOver ? completedWorker() : workerView()),
+      'workers.wait': () => {
+        asked.resolve()
+        const outcome = isOver ? 'ended' : 'permission'
+        return { outcome, workers: [], active: 1, pending_permissions: isOver ? [] : [pending], lease: null }
+      },
+      async *'workers.follow'() {
+        yield { data: outputItem() }
+        await asked.promise
+        isOver = true
+        yield { data: outputItem({ text: 'done' }) }
+      },
+    })
+    const { screen, code } = await onTerminal(regent.home, 80, 'peek -f 3f2c', '')
+    expect(code).toBe(0)
+    expect(screen).toContain('worker 3f2c1a9e asks to use Bash: regent approve 7e3c1a9e, or regent reject')
+    expect(screen).toContain('hello\r\n')
+    expect(screen).toContain("next: regent resume 3f2c1a9e 'PROMPT'")
+  })
+
+  it('a race is written over itself', async () => {
+    const attempt = (worker: object) => ({ worker: workerView(worker), verdict: 'waiting' as const, score: null, judged_by: null })
+    const decided = raceView({ state: 'decided', winner: completedWorker(), attempts: [attempt({ state: 'completed' })] })
+    const states = [raceView(), decided]
+    const regent = await fakeRegent({
+      'races.create': () => raceView(),
+      'races.get': () => states.shift() ?? decided,
+      'system.status': () => systemStatus(),
+      async *'events.stream'() {
+        yield { id: '8', data: { kind: 'event', event: eventView({ type: 'worker.completed' }) } }
+        await new Promise(() => {})
+      },
+    })
+    const { screen, code } = await onTerminal(regent.home, 80, 'race x', '')
+    expect(code).toBe(0)
+    const [first = '', second = ''] = screen.split('\x1b[3A\r')
+    expect(first).toMatch(/race 5ace1a9e.*running[\s\S]*3f2c1a9e.*running/)
+    expect(second).toMatch(/race 5ace1a9e.*decided[\s\S]*3f2c1a9e.*completed[\s\S]*winner {2}3f2c1a9e/)
   })
 })

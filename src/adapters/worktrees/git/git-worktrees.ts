@@ -43,12 +43,8 @@ class GitWorktrees implements Worktrees {
   }
 
   async isRepository(cwd: string): Promise<boolean> {
-    try {
-      return (await this.#git('-C', cwd, 'rev-parse', '--verify', '--quiet', 'HEAD^{commit}')).ok
-    } catch {
-      // There is no git.
-      return false
-    }
+    const head = await this.#git('-C', cwd, 'rev-parse', '--verify', '--quiet', 'HEAD^{commit}').catch(() => undefined)
+    return head?.ok === true && (await this.#repositoryOf(cwd).catch(() => undefined)) !== undefined
   }
 
   make(workerId: string, { cwd, base }: { readonly cwd: string; readonly base: string }): Promise<Worktree> {
@@ -79,9 +75,13 @@ class GitWorktrees implements Worktrees {
     const asked = await this.#git('-C', cwd, 'rev-parse', '--is-inside-work-tree', '--git-common-dir', '--show-prefix')
     const [isInside, common, prefix] = asked.out.split('\n')
     if (asked.ok && isInside === 'true' && common !== undefined) return { common: resolve(cwd, common), prefix: prefix ?? '' }
-    const isBare = asked.ok && isInside !== 'true'
-    throw invalid('cwd', `${cwd} is in no git repository${isBare ? ' with files' : ''}`, {
-      hint: `make it one with \`git init\` and a first commit, name another cwd, or do without a worktree${asked.said === '' ? '' : ` (git: ${asked.said.split('\n')[0]})`}`,
+    const said = asked.said.split('\n')[0] ?? ''
+    if (!asked.ok && !/not a git repository|cannot change to/.test(said))
+      throw invalid('cwd', `git does not take the repository of ${cwd}: ${said}`, {
+        hint: `try \`git -C ${cwd} status\` as the user of Regent; for one of somebody else: git config --global --add safe.directory ${cwd}`,
+      })
+    throw invalid('cwd', `${cwd} is in no git repository${asked.ok ? ' with files' : ''}`, {
+      hint: 'make it one with `git init` and a first commit, name another cwd, or do without a worktree',
     })
   }
 

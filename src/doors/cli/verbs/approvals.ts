@@ -13,31 +13,39 @@ type State = 'pending' | 'confirmed' | 'rejected' | 'all'
 
 interface ListOptions extends FormatOptions {
   agent?: string
+  worker?: string
   state: State
 }
 
 const columns: readonly Column<ApprovalView>[] = [
   { title: 'ID', value: ({ id }) => id.slice(0, 8) },
   { title: 'AGENT', value: ({ agent }) => agent, least: 12 },
-  { title: 'TOOL', value: ({ server, tool }) => `${server}.${tool}`, least: 12 },
+  { title: 'TOOL', value: (approval) => toolOf(approval), least: 12 },
   { title: 'STATE', value: ({ state }) => state, colour: ({ state }) => (state === 'pending' ? 'yellow' : 'dim') },
   { title: 'LEFT', value: (approval) => left(approval), align: 'right' },
   { title: 'DEFAULT', value: (approval) => approval.default, dropAt: 1 },
   { title: 'ARGUMENTS', value: (approval) => JSON.stringify(approval.arguments), least: 20 },
 ]
 
+/** A worker's CLI names its tools itself; an agent's are those of a server. */
+const toolOf = ({ worker_id, server, tool }: ApprovalView): string => (worker_id === null ? `${server}.${tool}` : tool)
+
 const left = ({ state, expires_at }: ApprovalView): string => (state === 'pending' ? duration(Math.max(0, expires_at - Date.now())) : '-')
 
 export function configureList(command: Command, cli: Cli): void {
   withFormat(command)
     .option('--agent <AGENT>', 'only of this agent')
+    .option('--worker <ID>', 'only of this worker')
     .addOption(new Option('--state <STATE>', 'which').choices(['pending', 'confirmed', 'rejected', 'all']).default('pending'))
-    .action(async ({ agent, state, ...options }: ListOptions) => {
+    .action(async ({ agent, worker, state, ...options }: ListOptions) => {
       const format = formatOf(options)
       const client = await cli.client()
-      const { approvals } = await client.call('approvals.list', { state, limit: 500, ...(agent ? { agent } : {}) }, { signal: cli.signal })
+      const found = await client.call('approvals.list', { state, limit: 500, ...(agent ? { agent } : {}) }, { signal: cli.signal })
+      const id = worker && (await client.call('workers.get', { worker }, { signal: cli.signal })).id
+      const approvals = found.approvals.filter(({ worker_id }) => id === undefined || worker_id === id)
       const wide: Column<ApprovalView>[] = [
         { title: 'FULL ID', value: ({ id }) => id },
+        { title: 'WORKER', value: ({ worker_id }) => worker_id ?? '-' },
         { title: 'BY', value: ({ answered_by }) => answered_by ?? '-' },
       ]
       await printListing(cli.terminal, format, {
@@ -67,9 +75,7 @@ function configureAnswer(command: Command, cli: Cli, operation: 'approvals.appro
         const approval = await client.call(operation, { id }, { signal: cli.signal })
         answered.push(approval)
         if (format === 'table')
-          cli.terminal.out(
-            `${approval.agent}  ${approval.server}.${approval.tool}  ${approval.state}  ${clean(JSON.stringify(approval.arguments))}`,
-          )
+          cli.terminal.out(`${approval.agent}  ${toolOf(approval)}  ${approval.state}  ${clean(JSON.stringify(approval.arguments))}`)
       }
       if (format !== 'table')
         await printValue(cli.terminal, format === 'yaml' ? 'yaml' : 'json', answered.length === 1 ? answered[0] : answered)

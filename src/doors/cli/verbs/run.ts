@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { isDeepStrictEqual, parseEnv } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { Client } from '../../../client/client.ts'
@@ -12,7 +12,7 @@ import type { Cli } from '../cli.ts'
 import { collect, countOption, sizeOption, withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
 import { withProgress } from '../progress.ts'
-import { readTextFile } from '../read-input.ts'
+import { givenVariables, present, variablesOf } from '../variables.ts'
 import { startOne, tellStarted } from './life.ts'
 
 interface Options extends FormatOptions {
@@ -79,7 +79,7 @@ async function definitionOf(cli: Cli, name: string, command: string[], options: 
     name,
     command,
     cwd: resolve(cwd, options.cwd ?? '.'),
-    env: { ...present(env, inherited), ...(await filesOf(options.envFile ?? [], cwd)), ...given(options.env ?? [], env) },
+    env: { ...present(env, inherited), ...(await variablesOf(options.envFile ?? [], cwd)), ...givenVariables(options.env ?? [], env) },
     policy: {
       restart: options.restart,
       ...(options.startsecs === undefined ? {} : { startsecs: numberOf(options.startsecs, '--startsecs') }),
@@ -90,33 +90,6 @@ async function definitionOf(cli: Cli, name: string, command: string[], options: 
       ...(options.limitPids === undefined ? {} : { pids: options.limitPids }),
     },
   }
-}
-
-const present = (env: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = env[name]
-      return value ? [[name, value]] : []
-    }),
-  )
-
-async function filesOf(files: readonly string[], cwd: string): Promise<Record<string, string>> {
-  const read = await Promise.all(files.map(async (file) => parseEnv(await readTextFile(file, cwd))))
-  return Object.assign({}, ...read)
-}
-
-function given(pairs: readonly string[], env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const [, name = '', sign, value = ''] = /^([A-Za-z_][A-Za-z0-9_]*)(=?)([\s\S]*)$/.exec(pair) ?? []
-      if (name === '' || (sign === '' && value !== ''))
-        throw new RegentError('BAD_REQUEST', `--env takes NAME=VALUE, not '${pair.split('=')[0]}'`)
-      if (sign === '=') return [name, value]
-      const own = env[name]
-      if (own === undefined) throw new RegentError('BAD_REQUEST', `--env ${name}: you have no variable of that name`)
-      return [name, own]
-    }),
-  )
 }
 
 function numberOf(text: string, option: string): number {
