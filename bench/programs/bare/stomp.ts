@@ -28,7 +28,7 @@ function overTcp(host: string, port: number): IStompSocket {
   return self
 }
 
-export const openStomp: OpenBare = async (url, name) => {
+async function open(url: string): Promise<Client> {
   const { hostname, port, username, password } = new URL(url)
   const client = new Client({
     webSocketFactory: () => overTcp(hostname, Number(port)),
@@ -42,14 +42,20 @@ export const openStomp: OpenBare = async (url, name) => {
     client.onStompError = (frame) => reject(new Error(frame.headers.message))
     client.activate()
   })
+  return client
+}
+
+/** Two connections: on one ActiveMQ's small answers wait for each other, since it leaves Nagle's algorithm on. */
+export const openStomp: OpenBare = async (url, name) => {
+  const [writer, reader] = await Promise.all([open(url), open(url)])
   const destination = `/queue/${name}`
   let receipts = 0
   return {
     publish(body) {
       const receipt = `r${++receipts}`
       return new Promise((resolve) => {
-        client.watchForReceipt(receipt, () => resolve())
-        client.publish({
+        writer.watchForReceipt(receipt, () => resolve())
+        writer.publish({
           destination,
           body,
           headers: { receipt, persistent: 'true', 'content-type': 'application/json' },
@@ -58,15 +64,17 @@ export const openStomp: OpenBare = async (url, name) => {
       })
     },
     async consume(handler) {
-      const subscribed = new Promise<void>((resolve) => client.watchForReceipt('subscribed', () => resolve()))
+      const subscribed = new Promise<void>((resolve) => reader.watchForReceipt('subscribed', () => resolve()))
       const take = (message: IMessage) => {
         handler(message.body)
         message.ack()
       }
       const headers = { ack: 'client-individual', 'activemq.prefetchSize': '128', 'prefetch-count': '128', receipt: 'subscribed' }
-      client.subscribe(destination, take, headers)
+      reader.subscribe(destination, take, headers)
       await subscribed
     },
-    close: () => client.deactivate(),
+    async close() {
+      await Promise.all([writer.deactivate(), reader.deactivate()])
+    },
   }
 }
