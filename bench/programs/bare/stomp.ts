@@ -58,7 +58,7 @@ export const openStomp: OpenBare = async (url, name) => {
         writer.publish({
           destination,
           body,
-          headers: { receipt, persistent: 'true', 'content-type': 'application/json' },
+          headers: { receipt, persistent: 'true', 'content-type': 'application/json', 'regent-id': crypto.randomUUID() },
           skipContentLengthHeader: true,
         })
       })
