@@ -87,7 +87,7 @@ class StompBus implements Bus {
   /** As the broker is known; before the first connection, as ActiveMQ and RabbitMQ can. */
   get can(): Bus['can'] {
     const known = this.#broker !== 'other'
-    return { durable: known, ordered: true, groups: known, replays: false }
+    return { durable: known, ordered: true, groups: known, replays: false, pipelined: true }
   }
 
   async publish(topic: Topic, message: Outgoing, signal?: AbortSignal): Promise<void> {
