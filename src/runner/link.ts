@@ -8,7 +8,7 @@ import { reasonOf } from '../kernel/errors.ts'
 import { tryParse } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Journal } from './journal.ts'
-import { takeBatch } from './link-batch.ts'
+import { outFrame, takeBatch } from './link-batch.ts'
 
 export interface LinkOptions {
   /** Where link.json is. */
@@ -228,12 +228,12 @@ export class Link {
     const socket = this.#socket
     if (!this.#welcomed || socket === null || this.#sending) return
     const { state, durableSeq } = this.#options.journal
-    const rows = takeBatch(state.out, this.#sent, durableSeq)
+    const batch = takeBatch(state.out, this.#sent, durableSeq)
     const accepted = this.#accepted.splice(0, MOST_ACCEPTED)
-    if (rows.length + accepted.length === 0) return
-    this.#sent = rows.at(-1)?.seq ?? this.#sent
+    if (batch.rows.length + accepted.length === 0) return
+    this.#sent = batch.last
     this.#sending = true
-    socket.send(JSON.stringify({ type: 'out', rows, accepted }), () => {
+    socket.send(outFrame(batch, accepted), () => {
       if (socket !== this.#socket) return
       this.#sending = false
       this.#pump()
