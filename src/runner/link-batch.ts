@@ -8,11 +8,14 @@ export interface Batch {
   readonly rows: readonly string[]
   /** The number of the last of them. */
   readonly last: number
+  /** Messages whose work has ended, as these rows tell. */
+  readonly ended: readonly string[]
 }
 
 /** The rows after `sent` up to `durable` that fit one frame; a row that is larger than a frame should be goes alone. */
 export function takeBatch(out: readonly OutRow[], sent: number, durable: number): Batch {
   const rows: string[] = []
+  const ended: string[] = []
   let last = sent
   let size = 0
   // Numbers have no gaps, so the place of the first is known.
@@ -26,8 +29,9 @@ export function takeBatch(out: readonly OutRow[], sent: number, durable: number)
     if (rows.length > 0 && size > BATCH_CHARS) break
     rows.push(text)
     last = row.seq
+    if (row.body.kind === 'done' || row.body.kind === 'failed') ended.push(row.body.message_id)
   }
-  return { rows, last }
+  return { rows, last, ended }
 }
 
 /** The frame that takes them to Regent. */
