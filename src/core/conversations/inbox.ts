@@ -34,7 +34,7 @@ export async function post(tables: Tables, agent: AgentRow, message: Post, clock
 
 /** The same for many, in their order: all of them, or none. */
 export async function postAll(tables: Tables, agent: AgentRow, messages: readonly Post[], clock: Clock): Promise<void> {
-  const known = await tables.messages.getAll(messages.map(({ id }) => id))
+  const known = await tables.messages.placesOf(messages.map(({ id }) => id))
   if (known.some((row) => row.agentId !== agent.id))
     throw new RegentError('INVALID', 'this message id is taken', { hint: 'leave the id out, or use a new one' })
   const taken = new Set(known.map(({ id }) => id))

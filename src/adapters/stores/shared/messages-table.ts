@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { InboxState } from '../../../contract/messages.ts'
-import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
+import type { MessageFilter, MessagePlace, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
 import { execute, inSteps, numbered, rowOf, rowsOf, update } from './statement.ts'
@@ -65,12 +65,12 @@ export class MessagesTable implements Messages {
     return numbers
   }
 
-  async getAll(ids: readonly string[]): Promise<MessageRow[]> {
+  async placesOf(ids: readonly string[]): Promise<MessagePlace[]> {
     if (ids.length === 0) return []
-    const rows = await rowsOf(this.#db, 'messages.getAll', [this.#db.listed(ids)], (sql) =>
-      sql.selectFrom('messages').selectAll().where(this.#db.among('id', ids)),
+    const rows = await rowsOf(this.#db, 'messages.placesOf', [this.#db.listed(ids)], (sql) =>
+      sql.selectFrom('messages').select(['number', 'id', 'agent_id', 'conversation', 'state']).where(this.#db.among('id', ids)),
     )
-    return rows.map((row) => read.decode(row))
+    return rows.map(({ number, id, agent_id: agentId, conversation, state }) => ({ number, id, agentId, conversation, state }))
   }
 
   async get(id: string): Promise<MessageRow | undefined> {
