@@ -251,6 +251,9 @@ export interface MessageFilter {
 }
 export type MessagePlace = Pick<MessageRow, 'number' | 'id' | 'agentId' | 'conversation' | 'state'>
 
+/** What its agent is sent. */
+export type WaitingMessage = Pick<MessageRow, 'number' | 'id' | 'conversation' | 'content' | 'metadata' | 'sender' | 'state'>
+
 export interface Messages {
   /** The number, or undefined when the id is taken. */
   insert(message: NewMessage): Promise<number | undefined>
@@ -261,7 +264,7 @@ export interface Messages {
   placesOf(ids: readonly string[]): Promise<MessagePlace[]>
   list(filter: MessageFilter): Promise<MessageRow[]>
   /** Inbound ones in state queued or delivered, in order, after `number`. */
-  waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]>
+  waiting(agentId: string, after: number, limit: number): Promise<WaitingMessage[]>
   countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Given up, of these agents or of all: the last `limit` of them, in ascending order. */
   dead(agentIds: readonly string[] | undefined, limit: number): Promise<MessageRow[]>

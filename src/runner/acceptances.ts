@@ -33,12 +33,12 @@ export class Acceptances {
   stored(id: string): void {
     if (this.#known.delete(id)) {
       this.#ready.push(id)
-      return this.#onReady()
+      this.#onReady()
+    } else if (this.#coming.delete(id)) {
+      this.#fresh.add(id)
+      this.#wait()
     }
-    // Its end was told already.
-    if (!this.#coming.delete(id)) return
-    this.#fresh.add(id)
-    this.#wait()
+    // Else its end was told already.
   }
 
   /** What is to be told now: those whose work has `ended`, then others, `most` in all. */

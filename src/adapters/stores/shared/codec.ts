@@ -28,6 +28,10 @@ export class Codec<Row extends object> {
     this.#byName = new Map(this.#fields.map((field) => [field.name, field]))
   }
 
+  get columns(): readonly (keyof Columns<Row> & string)[] {
+    return this.#fields.map(({ column }) => column as keyof Columns<Row> & string)
+  }
+
   encode(row: Row): Columns<Row> {
     const columns: Record<string, unknown> = {}
     for (const field of this.#fields) columns[field.column] = keep(field, (row as Record<string, unknown>)[field.name])

@@ -2,7 +2,7 @@ import { sql as text } from 'kysely'
 import type { EventFilter, EventRange, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { inSteps, numbered, rowOf, rowsOf, send } from './statement.ts'
+import { inSteps, numbered, rowsOf, send } from './statement.ts'
 
 const forms: Forms<NewEvent> = {
   at: 'plain',
@@ -25,16 +25,9 @@ export class EventsTable implements Events {
 
   async append(event: NewEvent): Promise<number> {
     const values = numbered(this.#db, 'events', written.encode(event))
-    if (values.number !== undefined) {
-      await send(this.#db, 'events.append', Object.values(values), (sql) => sql.insertInto('events').values(values))
-      this.#db.appended?.push({ number: values.number, ...event })
-      return values.number
-    }
-    const row = await rowOf(this.#db, 'events.append', Object.values(values), (sql) =>
-      sql.insertInto('events').values(values).returning('number'),
-    )
-    if (row === undefined) throw new Error('an event got no number')
-    return row.number
+    await send(this.#db, 'events.append', Object.values(values), (sql) => sql.insertInto('events').values(values))
+    this.#db.appended?.push({ number: values.number, ...event })
+    return values.number
   }
 
   async appendAll(events: readonly NewEvent[]): Promise<void> {
@@ -42,8 +35,7 @@ export class EventsTable implements Events {
       const values = some.map((event) => numbered(this.#db, 'events', written.encode(event)))
       const parameters = values.flatMap((row) => Object.values(row))
       await send(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
-      for (const [at, { number }] of values.entries())
-        if (number !== undefined) this.#db.appended?.push({ number, ...(some[at] as NewEvent) })
+      for (const [at, event] of some.entries()) this.#db.appended?.push({ number: values[at]?.number ?? 0, ...event })
     }
   }
 

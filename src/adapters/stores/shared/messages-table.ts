@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { InboxState } from '../../../contract/messages.ts'
-import type { MessageFilter, MessagePlace, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
+import type { MessageFilter, MessagePlace, MessageRow, Messages, NewMessage, WaitingMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
 import { execute, inSteps, numbered, rowOf, rowsOf, update } from './statement.ts'
@@ -23,6 +23,15 @@ const forms: Forms<NewMessage> = {
 }
 const written = new Codec<NewMessage>(forms)
 const read = new Codec<MessageRow>({ number: 'plain', ...forms })
+const waiting = new Codec<WaitingMessage>({
+  number: 'plain',
+  id: 'plain',
+  conversation: 'plain',
+  content: 'json',
+  metadata: 'json',
+  sender: 'plain',
+  state: 'plain',
+})
 
 // Written out, not bound: only so are the partial indexes of the migrations found.
 export const isWaiting: RawBuilder<boolean> = sql`direction = 'in' and state in ('queued', 'delivered')`
@@ -37,15 +46,7 @@ export class MessagesTable implements Messages {
   }
 
   async insert(message: NewMessage): Promise<number | undefined> {
-    const values = numbered(this.#db, 'messages', written.encode(message))
-    const row = await rowOf(this.#db, 'messages.insert', Object.values(values), (sql) =>
-      sql
-        .insertInto('messages')
-        .values(values)
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .returning('number'),
-    )
-    return row?.number
+    return (await this.insertAll([message])).get(message.id)
   }
 
   async insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>> {
@@ -53,16 +54,23 @@ export class MessagesTable implements Messages {
     for (const some of inSteps(messages)) {
       const values = some.map((message) => numbered(this.#db, 'messages', written.encode(message)))
       const parameters = values.flatMap((row) => Object.values(row))
-      const rows = await rowsOf(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
+      const { numAffectedRows } = await execute(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
         sql
           .insertInto('messages')
           .values(values)
-          .onConflict((conflict) => conflict.column('id').doNothing())
-          .returning(['id', 'number']),
+          .onConflict((conflict) => conflict.column('id').doNothing()),
       )
-      for (const { id, number } of rows) numbers.set(id, number)
+      const inserted = Number(numAffectedRows) === some.length ? values : await this.#inserted(values)
+      for (const { id, number } of inserted) numbers.set(id, number)
     }
     return numbers
+  }
+
+  /** Those that stand under the numbers that they were given: the ids of the others were taken. */
+  async #inserted<Row extends { readonly id: string; readonly number: number }>(rows: readonly Row[]): Promise<readonly Row[]> {
+    const places = await this.placesOf(rows.map(({ id }) => id))
+    const numbers = new Map(places.map(({ id, number }) => [id, number]))
+    return rows.filter(({ id, number }) => numbers.get(id) === number)
   }
 
   async placesOf(ids: readonly string[]): Promise<MessagePlace[]> {
@@ -91,12 +99,12 @@ export class MessagesTable implements Messages {
     return ascending(rows, newest)
   }
 
-  async waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]> {
+  async waiting(agentId: string, after: number, limit: number): Promise<WaitingMessage[]> {
     const rows = await rowsOf(this.#db, 'messages.waiting', [agentId, after, limit], (sql) => {
-      const query = sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where('number', '>', after)
+      const query = sql.selectFrom('messages').select(waiting.columns).where('agent_id', '=', agentId).where('number', '>', after)
       return query.where(isWaiting).orderBy('number').limit(limit)
     })
-    return ascending(rows, false)
+    return rows.map((row) => waiting.decode(row))
   }
 
   async countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>> {

@@ -66,10 +66,10 @@ export async function update<Columns extends object>(
   await send(db, name, [...Object.values(columns), key], (sql) => build(sql, columns))
 }
 
-/** A row with its number, where the dialect leaves it to us to give one. */
-export function numbered<Row extends object>(db: Database, table: 'events' | 'messages', row: Row): Row & { readonly number?: number } {
-  const number = db.next?.(table)
-  return number === undefined ? row : { number, ...row }
+/** A row with its number. */
+export function numbered<Row extends object>(db: Database, table: 'events' | 'messages', row: Row): Row & { readonly number: number } {
+  if (db.next === undefined) throw new Error(`no transaction numbers the ${table}`)
+  return { number: db.next(table), ...row }
 }
 
 function statement<Row>(
