@@ -38,6 +38,11 @@ export class Codec<Row extends object> {
     return columns as Columns<Row>
   }
 
+  /** The same values, in the order of `columns`. */
+  encodeInto(values: unknown[], row: Row): void {
+    for (const field of this.#fields) values.push(keep(field, (row as Record<string, unknown>)[field.name]))
+  }
+
   /** Only what is given and known; undefined when that is nothing, so that no empty UPDATE is made. */
   change(change: Partial<Row>): Partial<Columns<Row>> | undefined {
     const columns: Record<string, unknown> = {}

@@ -3,7 +3,7 @@ import type { InboxState } from '../../../contract/messages.ts'
 import type { MessageFilter, MessagePlace, MessageRow, Messages, NewMessage, WaitingMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, inSteps, numbered, rowOf, rowsOf, update } from './statement.ts'
+import { execute, inSteps, NumberedRows, rowOf, rowsOf, update } from './statement.ts'
 
 const forms: Forms<NewMessage> = {
   id: 'plain',
@@ -52,25 +52,23 @@ export class MessagesTable implements Messages {
   async insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>> {
     const numbers = new Map<string, number>()
     for (const some of inSteps(messages)) {
-      const values = some.map((message) => numbered(this.#db, 'messages', written.encode(message)))
-      const parameters = values.flatMap((row) => Object.values(row))
-      const { numAffectedRows } = await execute(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
+      const rows = new NumberedRows(this.#db, 'messages', written, some)
+      const { numAffectedRows } = await execute(this.#db, `messages.insert ${some.length}`, rows.parameters, (sql) =>
         sql
           .insertInto('messages')
-          .values(values)
+          .values(rows.columns())
           .onConflict((conflict) => conflict.column('id').doNothing()),
       )
-      const inserted = Number(numAffectedRows) === some.length ? values : await this.#inserted(values)
-      for (const { id, number } of inserted) numbers.set(id, number)
+      for (const [at, { id }] of some.entries()) numbers.set(id, rows.numbers[at] ?? 0)
+      if (Number(numAffectedRows) < some.length) await this.#leaveOutTaken(some, numbers)
     }
     return numbers
   }
 
-  /** Those that stand under the numbers that they were given: the ids of the others were taken. */
-  async #inserted<Row extends { readonly id: string; readonly number: number }>(rows: readonly Row[]): Promise<readonly Row[]> {
-    const places = await this.placesOf(rows.map(({ id }) => id))
-    const numbers = new Map(places.map(({ id, number }) => [id, number]))
-    return rows.filter(({ id, number }) => numbers.get(id) === number)
+  /** Only those were inserted that stand under the numbers that they were given. */
+  async #leaveOutTaken(messages: readonly NewMessage[], numbers: Map<string, number>): Promise<void> {
+    for (const { id, number } of await this.placesOf(messages.map((message) => message.id)))
+      if (numbers.get(id) !== number) numbers.delete(id)
   }
 
   async placesOf(ids: readonly string[]): Promise<MessagePlace[]> {
