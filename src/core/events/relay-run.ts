@@ -134,25 +134,32 @@ export class RelayRun {
   /** Ends where the journal begins later than the relay stands; it then goes on with the oldest event that is kept. */
   async #follow(): Promise<void> {
     const { journal, logger } = this.#o
-    for await (const item of journal.read(this.#head, {}, this.#stop)) {
-      if (item.kind === 'event') {
-        await this.#take(item.event)
+    for await (const batch of journal.batches(this.#head, {}, this.#stop)) {
+      if (batch.kind === 'events') {
+        await this.#takeAll(batch.events)
         continue
       }
-      const next = this.#head > item.newest ? item.newest : item.oldest - 1
+      const { newest, oldest } = batch
+      const next = this.#head > newest ? newest : oldest - 1
       if (this.#dropped === 0)
-        logger.error(
-          { relay: this.relay.name, from: this.#head, oldest: item.oldest },
-          'events were forgotten before this relay had sent them',
-        )
+        logger.error({ relay: this.relay.name, from: this.#head, oldest }, 'events were forgotten before this relay had sent them')
       this.#head = next
       return
     }
   }
 
-  async #take(event: EventRow): Promise<void> {
+  async #takeAll(events: readonly EventRow[]): Promise<void> {
     const { types } = this.relay
-    const messages = types && !types.includes(event.type) ? [] : await this.#messagesOf(event)
+    for (const event of events) {
+      if (types?.includes(event.type) === false) this.#head = event.number
+      else await this.#take(event)
+      if (this.#stop.aborted) return
+    }
+    this.#keepSoon()
+  }
+
+  async #take(event: EventRow): Promise<void> {
+    const messages = await this.#messagesOf(event)
     if (messages.length > 0) {
       while (this.#open.size >= MOST_OPEN && !this.#stop.aborted) await this.#room()
       this.#stop.throwIfAborted()
@@ -168,7 +175,6 @@ export class RelayRun {
     }
     // Not before it counts as being sent: the position must never pass one that is not.
     this.#head = event.number
-    this.#keepSoon()
   }
 
   async #messagesOf(event: EventRow): Promise<Awaited<ReturnType<Relay['messages']>>> {
