@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { probe } from '../../scripts/services/probes.mjs'
 
-const state = join(import.meta.dirname, '../../.services/state.json')
+const state = join(process.env.REGENT_TEST_SERVICES_DIR ?? join(import.meta.dirname, '../../.services'), 'state.json')
 
 export interface Broker {
   readonly name: string

@@ -84,7 +84,7 @@ export const fromRunner = z.discriminatedUnion('type', [
   }),
   /** The message stands in the runner's journal; Regent need not send it again. */
   z.object({ type: z.literal('accepted'), message_id: z.string() }),
-  /** What was done, in order, and the messages that stand in the journal since the last such frame. */
+  /** What was done, in order, and messages that stand in the journal: told with the end of their work where that comes soon. */
   z.object({ type: z.literal('out'), rows: z.array(outRow).max(500), accepted: z.array(z.string()).max(1000).optional() }),
   z.object({ type: z.literal('activity'), activity: z.enum(activities) }),
   /** All conditions that hold now. */

@@ -8,9 +8,33 @@ const MAX_DEPTH = 64
 
 /**
  * Refuses, with the path, what JSON allows and Regent does not: nesting deeper than MAX_DEPTH, the keys `__proto__` and
- * `constructor.prototype`, NUL characters and lone surrogates in keys and texts. Walks without recursion.
+ * `constructor.prototype`, NUL characters and lone surrogates in keys and texts.
  */
 export function checkJson(value: unknown): void {
+  // The path costs more than the look: it is made for what is refused alone.
+  if (!isFine(value, 0)) refuse(value)
+}
+
+/** Goes no deeper than MAX_DEPTH. Says no, too, where it takes the path to know. */
+function isFine(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return isFineText(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (depth >= MAX_DEPTH) return false
+  if (Array.isArray(value)) {
+    for (const inner of value) if (!isFine(inner, depth + 1)) return false
+    return true
+  }
+  for (const key in value) {
+    if (key === '__proto__' || key === 'prototype' || !isFineText(key)) return false
+    if (!isFine((value as Record<string, unknown>)[key], depth + 1)) return false
+  }
+  return true
+}
+
+const isFineText = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
+
+/** Throws for what checkJson refuses. Walks without recursion. */
+function refuse(value: unknown): void {
   const stack: { value: unknown; path: string; depth: number }[] = [{ value, path: '', depth: 0 }]
   for (let at = stack.pop(); at; at = stack.pop()) {
     if (typeof at.value === 'string') checkText(at.value, at.path)

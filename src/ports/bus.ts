@@ -107,6 +107,11 @@ export interface Bus {
     readonly groups: boolean
     /** A group that is new can begin with what was published before it. */
     readonly replays: boolean
+    /**
+     * What is published to a topic before the messages ahead of it are confirmed arrives behind them; when the connection is lost, what
+     * arrived of it is its beginning.
+     */
+    readonly pipelined: boolean
   }
   /**
    * Resolves when the bus has taken the message over, confirmed by the broker. Throws UNAVAILABLE while the broker is away (after 5 s

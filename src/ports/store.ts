@@ -252,17 +252,22 @@ export interface MessageFilter {
   /** newest: the last `limit` of them, still in ascending order. */
   readonly from: 'oldest' | 'newest'
 }
+export type MessagePlace = Pick<MessageRow, 'number' | 'id' | 'agentId' | 'conversation' | 'state'>
+
+/** What its agent is sent. */
+export type WaitingMessage = Pick<MessageRow, 'number' | 'id' | 'conversation' | 'content' | 'metadata' | 'sender' | 'state'>
+
 export interface Messages {
   /** The number, or undefined when the id is taken. */
   insert(message: NewMessage): Promise<number | undefined>
   /** Many at once, numbered in their order; the numbers by id, without those whose id is taken. No id may be in it twice. */
   insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>>
   get(id: string): Promise<MessageRow | undefined>
-  /** In no order; without those that do not exist. */
-  getAll(ids: readonly string[]): Promise<MessageRow[]>
+  /** Where they are and how they stand, in no order; without those that do not exist. */
+  placesOf(ids: readonly string[]): Promise<MessagePlace[]>
   list(filter: MessageFilter): Promise<MessageRow[]>
   /** Inbound ones in state queued or delivered, in order, after `number`. */
-  waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]>
+  waiting(agentId: string, after: number, limit: number): Promise<WaitingMessage[]>
   countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Given up, of these agents or of all: the last `limit` of them, in ascending order. */
   dead(agentIds: readonly string[] | undefined, limit: number): Promise<MessageRow[]>

@@ -16,7 +16,9 @@ export function turnChars(turn: Turn): number {
 }
 
 export function turnsChars(turns: readonly Turn[]): number {
-  return turns.reduce((sum, turn) => sum + turnChars(turn), 0)
+  let sum = 0
+  for (const turn of turns) sum += turnChars(turn)
+  return sum
 }
 
 export function toolsChars(tools: readonly Tool[]): number {

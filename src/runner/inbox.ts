@@ -5,7 +5,7 @@ import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import { spoken } from './conversation.ts'
 import type { Journal, NewEntry } from './journal.ts'
-import type { Held, Incoming } from './journal-state.ts'
+import type { Held, Incoming, JournalState } from './journal-state.ts'
 import { Work } from './work.ts'
 
 export interface InboxOptions {
@@ -54,7 +54,7 @@ export class Inbox {
   /** Resolves, in the order of the calls, when the inbox is not full. */
   room(): Promise<void> {
     this.#turn = this.#turn.then(async () => {
-      while (isFull(this.#options.journal.state.inbox.values())) {
+      while (isFull(this.#options.journal.state)) {
         await new Promise<void>((done) => {
           this.#roomMade = done
         })
@@ -198,14 +198,8 @@ export class Inbox {
   }
 }
 
-function isFull(inbox: Iterable<Held>): boolean {
-  let messages = 0
-  let chars = 0
-  for (const { message } of inbox) {
-    messages++
-    chars += message.content.length
-  }
-  return messages >= MOST_MESSAGES || chars >= MOST_CHARS
+function isFull({ inbox, inboxChars }: JournalState): boolean {
+  return inbox.size >= MOST_MESSAGES || inboxChars >= MOST_CHARS
 }
 
 /** Statuses of a provider's refusal that may pass; the other 4xx (a wrong key, an unknown model) stay. */

@@ -21,6 +21,7 @@ export interface SpokenTurn {
   readonly role: 'user' | 'assistant'
   readonly text: string
 }
+/** Grows at its end as long as it is the same object. */
 export interface History {
   /** What came before `turns`, condensed. */
   readonly summary: string
@@ -59,11 +60,16 @@ const FINISHED_KEPT = 20_000
 const CLOSED_KEPT = 500
 const CONVERSATIONS_KEPT = 100
 
+interface Growing extends History {
+  readonly turns: SpokenTurn[]
+  spoken: number
+}
+
 /** What the journal says now. Changed by `apply` alone, so that reading the file again gives the same. */
 export class JournalState {
   /** In order of arrival. */
   readonly inbox = new Map<string, Held>()
-  readonly conversations = new Map<string, History>()
+  readonly #conversations = new Map<string, Growing>()
   readonly pending = new Map<string, PendingApproval>()
   /** Newest last, bounded. */
   readonly closed = new Map<string, ClosedApproval>()
@@ -76,6 +82,16 @@ export class JournalState {
   readonly unspoken = new Unspoken()
   /** The last initial task that was taken in. */
   initial: string | undefined
+  /** Characters of all in `inbox`. */
+  #inboxChars = 0
+
+  get conversations(): ReadonlyMap<string, History> {
+    return this.#conversations
+  }
+
+  get inboxChars(): number {
+    return this.#inboxChars
+  }
 
   /** Whether a message with this id was ever taken in, as far back as is kept. */
   knows(id: string): boolean {
@@ -85,6 +101,7 @@ export class JournalState {
   apply(entry: Entry): void {
     switch (entry.e) {
       case 'in':
+        this.#inboxChars += entry.message.content.length - this.#charsOf(entry.message.id)
         this.inbox.set(entry.message.id, { message: entry.message, tries: 0, memo: new Map() })
         break
       case 'try':
@@ -96,18 +113,22 @@ export class JournalState {
         this.#held(entry.id, (held) => held.memo.set(entry.key, entry.value))
         break
       case 'end':
+        this.#inboxChars -= this.#charsOf(entry.id)
         this.inbox.delete(entry.id)
         this.#finish([entry.id])
         break
       case 'turns': {
-        const before = this.conversations.get(entry.conversation)
-        const spoken = spokenIn(before) + asked(entry.turns)
-        this.#remember(entry.conversation, { summary: before?.summary ?? '', turns: [...(before?.turns ?? []), ...entry.turns], spoken })
+        const growing = this.#conversations.get(entry.conversation) ?? { summary: '', turns: [], spoken: 0 }
+        growing.turns.push(...entry.turns)
+        growing.spoken += asked(entry.turns)
+        this.#remember(entry.conversation, growing)
         break
       }
-      case 'history':
-        this.#remember(entry.conversation, { spoken: spokenIn(this.conversations.get(entry.conversation)), ...entry.history })
+      case 'history': {
+        const spoken = entry.history.spoken ?? spokenIn(this.conversations.get(entry.conversation))
+        this.#remember(entry.conversation, { ...entry.history, turns: [...entry.history.turns], spoken })
         break
+      }
       default:
         this.#applyOutgoing(entry)
     }
@@ -174,15 +195,19 @@ export class JournalState {
     if (held) change(held)
   }
 
+  #charsOf(id: string): number {
+    return this.inbox.get(id)?.message.content.length ?? 0
+  }
+
   #finish(ids: readonly string[]): void {
     for (const id of ids) this.finished.add(id)
     trim(this.finished, FINISHED_KEPT)
   }
 
-  #remember(conversation: string, history: History): void {
-    this.conversations.delete(conversation)
-    this.conversations.set(conversation, history)
-    trim(this.conversations, CONVERSATIONS_KEPT)
+  #remember(conversation: string, history: Growing): void {
+    this.#conversations.delete(conversation)
+    this.#conversations.set(conversation, history)
+    trim(this.#conversations, CONVERSATIONS_KEPT)
   }
 
   #send(row: OutRow): void {

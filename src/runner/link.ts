@@ -7,8 +7,9 @@ import type { Clock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/errors.ts'
 import { tryParse } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
+import { Acceptances } from './acceptances.ts'
 import type { Journal } from './journal.ts'
-import { takeBatch } from './link-batch.ts'
+import { outFrame, takeBatch } from './link-batch.ts'
 
 export interface LinkOptions {
   /** Where link.json is. */
@@ -44,8 +45,7 @@ export class Link {
   #sending = false
   /** What the present connection was told in its hello. */
   #said: ReturnType<LinkOptions['hello']> | null = null
-  /** Messages that stand in the journal, to be told. */
-  #accepted: string[] = []
+  readonly #acceptances: Acceptances
   #failures = 0
   #cancelRetry: (() => void) | null = null
   #watcher: FSWatcher | null = null
@@ -56,6 +56,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.#acceptances = new Acceptances(options.clock, () => this.#pump())
     options.journal.onDurable(() => this.#pump())
   }
 
@@ -72,16 +73,20 @@ export class Link {
     this.#socket.send(JSON.stringify(frame))
   }
 
-  /** The message stands in the journal: told with the next rows. */
+  /** The message is being written to the journal. */
+  accepting(messageId: string): void {
+    if (this.#welcomed) this.#acceptances.coming(messageId, this.#options.journal.state.finished.has(messageId))
+  }
+
+  /** It stands there: told soon. */
   accepted(messageId: string): void {
-    if (!this.#welcomed) return
-    this.#accepted.push(messageId)
-    this.#pump()
+    this.#acceptances.stored(messageId)
   }
 
   close(): void {
     this.#closed = true
     this.#cancelRetry?.()
+    this.#acceptances.clear()
     this.#watcher?.close()
     this.#socket?.close(1000)
     this.#socket?.terminate()
@@ -208,7 +213,7 @@ export class Link {
     this.#welcomed = true
     this.#welcomedAt = clock.elapsed()
     this.#sent = cursor
-    this.#accepted = []
+    this.#acceptances.clear()
     if (cursor > journal.state.seq) void journal.append({ e: 'renumbered', base: cursor })
     else journal.note({ e: 'confirmed', cursor })
     this.#options.logger.info({ cursor }, 'linked to Regent')
@@ -228,12 +233,12 @@ export class Link {
     const socket = this.#socket
     if (!this.#welcomed || socket === null || this.#sending) return
     const { state, durableSeq } = this.#options.journal
-    const rows = takeBatch(state.out, this.#sent, durableSeq)
-    const accepted = this.#accepted.splice(0, MOST_ACCEPTED)
-    if (rows.length + accepted.length === 0) return
-    this.#sent = rows.at(-1)?.seq ?? this.#sent
+    const batch = takeBatch(state.out, this.#sent, durableSeq)
+    const accepted = this.#acceptances.take(batch.ended, MOST_ACCEPTED)
+    if (batch.rows.length + accepted.length === 0) return
+    this.#sent = batch.last
     this.#sending = true
-    socket.send(JSON.stringify({ type: 'out', rows, accepted }), () => {
+    socket.send(outFrame(batch, accepted), () => {
       if (socket !== this.#socket) return
       this.#sending = false
       this.#pump()

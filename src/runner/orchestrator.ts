@@ -67,7 +67,7 @@ export class Orchestrator {
 
   #alone(work: Work, model: Model, history: readonly Turn[]): Promise<string> {
     const { name, calls, onText } = this.#options
-    const turns: Turn[] = [...history, { role: 'user', text: work.message.content }]
+    const turns = history.concat({ role: 'user', text: work.message.content })
     const system = `You are ${name}. Answer the user.`
     const stream = { onText: (piece: string) => onText(work, piece), onRestart: () => onText(work, BEGUN_ANEW) }
     return runTask(work, { key: 'alone', agent: name, system, turns, model, tools: [], stream }, calls)

@@ -212,6 +212,7 @@ export class Runner {
   async #takeSent({ id, conversation, sender, content, metadata }: SentMessage): Promise<void> {
     await this.#inbox.room()
     if (this.#stopping.signal.aborted) return
+    this.#link?.accepting(id)
     await this.#inbox.take({ id, conversation, sender, content, metadata })
     this.#link?.accepted(id)
   }

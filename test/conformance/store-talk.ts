@@ -72,7 +72,7 @@ export function storeTalkConformance(open: OpenStore): void {
       expect([numbers.size, numbers.has('many-3')]).toEqual([149, false])
       const told = many.flatMap(({ id }) => numbers.get(id) ?? [])
       expect(told).toEqual([...told].sort((a, b) => a - b))
-      const rows = await store.read.messages.getAll(['many-149', 'many-0', 'nothing'])
+      const rows = await store.read.messages.placesOf(['many-149', 'many-0', 'nothing'])
       expect(rows.map(({ id, number }) => [id, number]).sort()).toEqual(['many-0', 'many-149'].map((id) => [id, numbers.get(id)]))
       await store.transaction((tables) => tables.messages.setState(['many-0', 'many-1'], 'acknowledged'))
       expect((await store.read.messages.countWaiting([agent.id])).get(agent.id)).toBe(148)

@@ -11,8 +11,18 @@ function filesWith(text: string, root: string): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => readFileSync(file).includes(text))
+    .filter((file) => contentOf(file).includes(text))
     .map((file) => file.slice(root.length + 1))
+}
+
+/** Empty for one that is gone since it was listed: Regent works meanwhile, and its wrappers leave and take small files. */
+function contentOf(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0)
+    throw error
+  }
 }
 
 /** Pids in whose argv, or environment, the text stands. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { Admin, Consumer, ProduceAcks, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
 import type { OpenBare } from './bare.ts'
 
@@ -7,17 +8,24 @@ export const openKafka: OpenBare = async (url, name) => {
   await admin.createTopics({ topics: [name], partitions: 1, replicas: 1 })
   const producer = new Producer({ clientId: 'bare', bootstrapBrokers, serializers: stringSerializers })
   const consumer = new Consumer({ clientId: 'bare', bootstrapBrokers, groupId: name, deserializers: stringDeserializers })
-  const waiting: { topic: string; value: string; headers: Record<string, string> }[] = []
-  let sending = Promise.resolve()
+  let waiting: { topic: string; value: string; headers: Record<string, string> }[] = []
+  let sending: Promise<unknown> = Promise.resolve()
+  let next: Promise<void> | undefined
+  const sendNext = async (): Promise<void> => {
+    await sending
+    await turn()
+    const messages = waiting
+    waiting = []
+    next = undefined
+    sending = producer.send({ messages, acks: ProduceAcks.ALL })
+    await sending
+  }
   return {
-    // What comes while a send is under way goes with the next: the library sends what it is given at once.
+    // One request after the other, so that they stay in order; what comes while one is under way goes together with the next.
     publish(body) {
       waiting.push({ topic: name, value: body, headers: { 'regent-id': crypto.randomUUID() } })
-      sending = sending.then(async () => {
-        const messages = waiting.splice(0)
-        if (messages.length > 0) await producer.send({ messages, acks: ProduceAcks.ALL })
-      })
-      return sending
+      next ??= sendNext()
+      return next
     },
     async consume(handler) {
       const stream = await consumer.consume({ topics: [name], autocommit: 250, mode: 'latest', maxWaitTime: 100 })

@@ -28,7 +28,7 @@ function overTcp(host: string, port: number): IStompSocket {
   return self
 }
 
-export const openStomp: OpenBare = async (url, name) => {
+async function open(url: string): Promise<{ readonly client: Client; readonly server: string }> {
   const { hostname, port, username, password } = new URL(url)
   const client = new Client({
     webSocketFactory: () => overTcp(hostname, Number(port)),
@@ -37,36 +37,52 @@ export const openStomp: OpenBare = async (url, name) => {
     heartbeatIncoming: 0,
     heartbeatOutgoing: 0,
   })
-  await new Promise<void>((resolve, reject) => {
-    client.onConnect = () => resolve()
+  const server = await new Promise<string>((resolve, reject) => {
+    client.onConnect = (frame) => resolve(frame.headers.server ?? '')
     client.onStompError = (frame) => reject(new Error(frame.headers.message))
     client.activate()
   })
-  const destination = `/queue/${name}`
+  return { client, server }
+}
+
+/** A topic with a durable group, as each broker has it. */
+function placesAt(server: string, name: string) {
+  if (server.startsWith('RabbitMQ')) {
+    const group = { 'x-queue-name': `${name}.g`, durable: 'true', 'auto-delete': 'false', 'prefetch-count': '128' }
+    return { to: `/topic/${name}`, from: `/topic/${name}`, group }
+  }
+  return { to: `/topic/VirtualTopic.${name}`, from: `/queue/Consumer.g.VirtualTopic.${name}`, group: { 'activemq.prefetchSize': '128' } }
+}
+
+/** Two connections: on one ActiveMQ's small answers wait for each other, since it leaves Nagle's algorithm on. */
+export const openStomp: OpenBare = async (url, name) => {
+  const [{ client: writer, server }, { client: reader }] = await Promise.all([open(url), open(url)])
+  const { to, from, group } = placesAt(server, name)
   let receipts = 0
   return {
     publish(body) {
       const receipt = `r${++receipts}`
       return new Promise((resolve) => {
-        client.watchForReceipt(receipt, () => resolve())
-        client.publish({
-          destination,
+        writer.watchForReceipt(receipt, () => resolve())
+        writer.publish({
+          destination: to,
           body,
-          headers: { receipt, persistent: 'true', 'content-type': 'application/json' },
+          headers: { receipt, persistent: 'true', 'content-type': 'application/json', 'regent-id': crypto.randomUUID() },
           skipContentLengthHeader: true,
         })
       })
     },
     async consume(handler) {
-      const subscribed = new Promise<void>((resolve) => client.watchForReceipt('subscribed', () => resolve()))
+      const subscribed = new Promise<void>((resolve) => reader.watchForReceipt('subscribed', () => resolve()))
       const take = (message: IMessage) => {
         handler(message.body)
         message.ack()
       }
-      const headers = { ack: 'client-individual', 'activemq.prefetchSize': '128', 'prefetch-count': '128', receipt: 'subscribed' }
-      client.subscribe(destination, take, headers)
+      reader.subscribe(from, take, { ...group, ack: 'client-individual', receipt: 'subscribed' })
       await subscribed
     },
-    close: () => client.deactivate(),
+    async close() {
+      await Promise.all([writer.deactivate(), reader.deactivate()])
+    },
   }
 }

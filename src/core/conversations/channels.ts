@@ -165,6 +165,7 @@ export class Channels implements Claims {
   relay(): Relay {
     return {
       name: 'channels',
+      types: ['agent.deleted', 'approval.requested', 'message.sent'],
       messages: async (event) => {
         if (event.type === 'agent.deleted' && event.agentId) this.remove(event.agentId)
         return this.#outgoing(event)

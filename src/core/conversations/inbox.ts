@@ -12,7 +12,7 @@ const room = new InboxRoom()
 const MOST_IN_EVENT = 4000
 
 /** A message as it comes to an agent, without who is told of it. */
-export type Posted = Omit<Post, 'actor'>
+export type Posted = Omit<Post, 'actor' | 'isNew'>
 
 export interface Post {
   readonly id: string
@@ -21,6 +21,8 @@ export interface Post {
   readonly metadata: JsonObject
   readonly sender: string
   readonly actor: string
+  /** The id was made for it, so that it is nobody else's. */
+  readonly isNew?: boolean
 }
 
 /**
@@ -34,7 +36,7 @@ export async function post(tables: Tables, agent: AgentRow, message: Post, clock
 
 /** The same for many, in their order: all of them, or none. */
 export async function postAll(tables: Tables, agent: AgentRow, messages: readonly Post[], clock: Clock): Promise<void> {
-  const known = await tables.messages.getAll(messages.map(({ id }) => id))
+  const known = await tables.messages.placesOf(messages.filter(({ isNew }) => isNew !== true).map(({ id }) => id))
   if (known.some((row) => row.agentId !== agent.id))
     throw new RegentError('INVALID', 'this message id is taken', { hint: 'leave the id out, or use a new one' })
   const taken = new Set(known.map(({ id }) => id))

@@ -34,6 +34,7 @@ export function messageOperations(
       if (row.kind === 'command') throw deaf(row)
       const message = {
         id: id ?? ids.next(),
+        isNew: id === undefined,
         conversation,
         content,
         metadata: metadata as JsonObject,
@@ -50,7 +51,10 @@ export function messageOperations(
       const row = await findAgent(store.read, agent, caller)
       if (row.kind === 'command') throw deaf(row)
       const from = { sender: caller.user, actor: caller.user }
-      const posts = messages.map((one) => ({ ...one, ...from, id: one.id ?? ids.next(), metadata: one.metadata as JsonObject }))
+      const posts = messages.map(({ id, conversation, content, metadata }) => ({
+        ...{ id: id ?? ids.next(), isNew: id === undefined, conversation, content, metadata: metadata as JsonObject },
+        ...from,
+      }))
       const accepted = await accept(async (tables) => {
         await postAll(tables, row, posts, clock)
         return posts.map(({ id }) => id)

@@ -71,7 +71,7 @@ class Taking {
       if (body.kind === 'say' && body.reply_to !== null) ids.add(body.reply_to)
       if (body.kind === 'done' || body.kind === 'failed' || body.kind === 'heard') ids.add(body.message_id)
     }
-    const found = await this.#tables.messages.getAll([...ids])
+    const found = await this.#tables.messages.placesOf([...ids])
     const known = new Map<string, Known>(found.map((message) => [message.id, message]))
     this.#known = known
     const fresh = new Map<string, NewMessage>()

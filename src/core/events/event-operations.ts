@@ -1,6 +1,7 @@
 import type { Delta, EventView } from '../../contract/events.ts'
 import type { Input, Output } from '../../contract/operations.ts'
 import type { Caller } from '../../contract/tokens.ts'
+import { Batches } from '../../kernel/batches.ts'
 import type { EventRow, Store } from '../../ports/store.ts'
 import { findAgent } from '../agents/find.ts'
 import type { Handlers, Streams } from '../handling.ts'
@@ -14,6 +15,7 @@ export interface EventOptions {
 }
 
 type Item = Output<'events.stream'>
+type Filter = () => Promise<JournalFilter>
 
 /** Pieces that may wait for a reader; past that the oldest are dropped: the whole text comes as an event anyway. */
 const MOST_DELTAS = 1000
@@ -30,11 +32,10 @@ export function eventOperations({ store }: EventOptions): Handlers<'events.list'
 
 export function eventStreams(options: EventOptions): Streams<'events.stream'> {
   return {
-    async *'events.stream'({ after, agent, types, deltas }, { caller, signal }) {
-      const filter = await filterOf(options.store, { agent, types }, caller)
-      const events = eventItems(options.journal, after, filter, signal)
-      if (deltas) yield* merged(events, options.deltas, filter, signal)
-      else yield* events
+    'events.stream'({ after, agent, types, deltas }, { caller, signal }) {
+      const filter = () => filterOf(options.store, { agent, types }, caller)
+      const events = new Batches(eventItems(options.journal, after, filter, signal))
+      return deltas ? merged(events, options.deltas, filter, signal) : events
     },
   }
 }
@@ -52,13 +53,15 @@ async function filterOf(
   }
 }
 
-async function* eventItems(journal: Journal, after: number | undefined, filter: JournalFilter, signal: AbortSignal): AsyncGenerator<Item> {
-  for await (const item of journal.read(after, filter, signal))
-    yield item.kind === 'event' ? { kind: 'event', event: eventViewOf(item.event) } : item
+async function* eventItems(journal: Journal, after: number | undefined, filter: Filter, signal: AbortSignal): AsyncGenerator<Item[]> {
+  for await (const batch of journal.batches(after, await filter(), signal))
+    yield batch.kind === 'resync' ? [batch] : batch.events.map((event) => ({ kind: 'event', event: eventViewOf(event) }))
 }
 
 /** Events and deltas in the order they come. */
-async function* merged(events: AsyncGenerator<Item>, hub: Deltas, filter: JournalFilter, signal: AbortSignal): AsyncGenerator<Item> {
+async function* merged(items: AsyncIterable<Item>, hub: Deltas, given: Filter, signal: AbortSignal): AsyncGenerator<Item> {
+  const filter = await given()
+  const events = items[Symbol.asyncIterator]()
   const pieces: Item[] = []
   let wake = () => {}
   const unsubscribe = hub.subscribe((delta) => {
@@ -94,7 +97,7 @@ async function* merged(events: AsyncGenerator<Item>, hub: Deltas, filter: Journa
     }
   } finally {
     unsubscribe()
-    await events.return(undefined)
+    await events.return?.()
   }
 }
 

@@ -12,10 +12,15 @@ export interface JournalFilter {
   readonly types?: readonly EventType[]
 }
 
-export type JournalItem =
-  | { readonly kind: 'event'; readonly event: EventRow }
-  /** The position is older than what is kept (or newer than what ever was): the reader must look at the state anew. */
-  | { readonly kind: 'resync'; readonly oldest: number; readonly newest: number }
+/** The position is older than what is kept (or newer than what ever was): the reader must look at the state anew. */
+export interface Resync {
+  readonly kind: 'resync'
+  readonly oldest: number
+  readonly newest: number
+}
+export type JournalItem = { readonly kind: 'event'; readonly event: EventRow } | Resync
+/** Never none. */
+export type JournalBatch = { readonly kind: 'events'; readonly events: readonly EventRow[] } | Resync
 
 /**
  * Follows the store's events in commit order and hands them to any number of readers. The newest stand in memory; a reader
@@ -49,6 +54,18 @@ export class Journal {
 
   /** Events after `after` (default: from now on), then those to come, until the signal aborts. */
   async *read(after: number | undefined, filter: JournalFilter, signal: AbortSignal): AsyncGenerator<JournalItem> {
+    for await (const batch of this.batches(after, filter, signal)) {
+      if (batch.kind === 'resync') yield batch
+      else
+        for (const event of batch.events) {
+          yield { kind: 'event', event }
+          if (signal.aborted) return
+        }
+    }
+  }
+
+  /** The same, as many at a time as there are. */
+  async *batches(after: number | undefined, filter: JournalFilter, signal: AbortSignal): AsyncGenerator<JournalBatch> {
     let position = after ?? this.#newest
     if (after !== undefined) {
       const { oldest, newest } = await this.#store.read.events.window()
@@ -68,11 +85,9 @@ export class Journal {
           continue
         }
       }
-      for (const event of batch) {
-        position = event.number
-        if (matches(event, filter)) yield { kind: 'event', event }
-        if (signal.aborted) return
-      }
+      position = batch.at(-1)?.number ?? position
+      const events = selected(batch, filter)
+      if (events.length > 0) yield { kind: 'events', events }
       if (batch.length === 0) await this.#more(position, signal)
     }
   }
@@ -150,6 +165,11 @@ export class Journal {
       if (page.length < PAGE) return
     }
   }
+}
+
+function selected(events: readonly EventRow[], filter: JournalFilter): readonly EventRow[] {
+  const isAll = filter.owner === undefined && filter.agentId === undefined && filter.types === undefined
+  return isAll ? events : events.filter((event) => matches(event, filter))
 }
 
 function matches(event: EventRow, { owner, agentId, types }: JournalFilter): boolean {

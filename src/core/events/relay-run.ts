@@ -1,11 +1,12 @@
 import type { RelayView } from '../../contract/bus-operations.ts'
 import type { EventType } from '../../contract/events.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { RegentError, reasonOf } from '../../kernel/errors.ts'
+import { reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { Bus, Outgoing, Topic } from '../../ports/bus.ts'
 import type { EventRow, Store } from '../../ports/store.ts'
 import type { Journal } from './journal.ts'
+import { Lane } from './lane.ts'
 
 /** What one relay makes of an event: nothing, or messages for a bus. Must be the same each time it is asked for one event. */
 export interface Relay {
@@ -38,7 +39,7 @@ const MOST_OPEN = 100
 const relayCursor = (name: string): string => `relay:${name}`
 const droppedCursor = (name: string): string => `dropped:${name}`
 
-/** One relay at work. Messages of one topic and key go out one after the other, each confirmed before the next; others side by side. */
+/** One relay at work. Messages of one topic and key go out in order; others side by side. */
 export class RelayRun {
   readonly relay: Relay
   readonly #o: RelayOptions
@@ -49,7 +50,7 @@ export class RelayRun {
   #stored: number
   /** Numbers of events that are being sent, in ascending order. */
   readonly #open = new Set<number>()
-  readonly #lanes = new Map<string, Promise<void>>()
+  readonly #lanes = new Map<string, Lane>()
   #roomMade = () => {}
   #trouble: { readonly reason: string; readonly over: Promise<void>; readonly end: () => void } | undefined
   /** Failures since the last success, and in which round of tries the present one is. */
@@ -133,25 +134,32 @@ export class RelayRun {
   /** Ends where the journal begins later than the relay stands; it then goes on with the oldest event that is kept. */
   async #follow(): Promise<void> {
     const { journal, logger } = this.#o
-    for await (const item of journal.read(this.#head, {}, this.#stop)) {
-      if (item.kind === 'event') {
-        await this.#take(item.event)
+    for await (const batch of journal.batches(this.#head, {}, this.#stop)) {
+      if (batch.kind === 'events') {
+        await this.#takeAll(batch.events)
         continue
       }
-      const next = this.#head > item.newest ? item.newest : item.oldest - 1
+      const { newest, oldest } = batch
+      const next = this.#head > newest ? newest : oldest - 1
       if (this.#dropped === 0)
-        logger.error(
-          { relay: this.relay.name, from: this.#head, oldest: item.oldest },
-          'events were forgotten before this relay had sent them',
-        )
+        logger.error({ relay: this.relay.name, from: this.#head, oldest }, 'events were forgotten before this relay had sent them')
       this.#head = next
       return
     }
   }
 
-  async #take(event: EventRow): Promise<void> {
+  async #takeAll(events: readonly EventRow[]): Promise<void> {
     const { types } = this.relay
-    const messages = types && !types.includes(event.type) ? [] : await this.#messagesOf(event)
+    for (const event of events) {
+      if (types?.includes(event.type) === false) this.#head = event.number
+      else await this.#take(event)
+      if (this.#stop.aborted) return
+    }
+    this.#keepSoon()
+  }
+
+  async #take(event: EventRow): Promise<void> {
+    const messages = await this.#messagesOf(event)
     if (messages.length > 0) {
       while (this.#open.size >= MOST_OPEN && !this.#stop.aborted) await this.#room()
       this.#stop.throwIfAborted()
@@ -167,7 +175,6 @@ export class RelayRun {
     }
     // Not before it counts as being sent: the position must never pass one that is not.
     this.#head = event.number
-    this.#keepSoon()
   }
 
   async #messagesOf(event: EventRow): Promise<Awaited<ReturnType<Relay['messages']>>> {
@@ -195,36 +202,33 @@ export class RelayRun {
 
   #inLane(topic: Topic, message: Outgoing): Promise<void> {
     // Behind an exchange the names are kinds of events: those of one key stay in order whatever they tell.
-    const lane = JSON.stringify([topic.exchange || topic.name, message.key ?? null])
-    const before = this.#lanes.get(lane)
-    const sending = before ? before.then(() => this.#send(topic, message)) : this.#send(topic, message)
-    this.#lanes.set(lane, sending)
-    const left = () => {
-      if (this.#lanes.get(lane) === sending) this.#lanes.delete(lane)
-    }
-    sending.then(left, left)
-    return sending
+    const name = JSON.stringify([topic.exchange || topic.name, message.key ?? null])
+    const lane = this.#lanes.get(name) ?? this.#openLane(name)
+    return lane.add(topic, message)
   }
 
-  async #send(topic: Topic, message: Outgoing): Promise<void> {
-    for (;;) {
-      await this.#trouble?.over
-      this.#stop.throwIfAborted()
-      const round = this.#round
-      try {
-        await this.#bus.publish(topic, message, this.#stop)
+  #openLane(name: string): Lane {
+    const lane = new Lane({
+      bus: this.#bus,
+      stop: this.#stop,
+      ready: async () => {
+        await this.#trouble?.over
+        return this.#round
+      },
+      failed: (round, topic, error) => {
+        if (round === this.#round) this.#fail(topic, error)
+      },
+      sent: () => {
         this.#sent++
         this.#failures = 0
-        return
-      } catch (error) {
-        this.#stop.throwIfAborted()
-        if (isHopeless(error)) return this.#refuse(topic, message, error)
-        if (round === this.#round) this.#fail(topic, error)
-      }
-    }
+      },
+      refused: (topic, message, error) => this.#refuse(topic, message, error),
+      empty: () => this.#lanes.delete(name),
+    })
+    this.#lanes.set(name, lane)
+    return lane
   }
 
-  /** No repetition makes a broker take it: it must not hold up what comes after it. */
   #refuse(topic: Topic, { id }: Outgoing, error: unknown): void {
     this.#refused++
     this.#o.logger.error({ relay: this.relay.name, topic: topic.name, id, error: reasonOf(error) }, 'the broker refused a message for good')
@@ -278,5 +282,3 @@ export class RelayRun {
     }
   }
 }
-
-const isHopeless = (error: unknown): boolean => error instanceof RegentError && (error.code === 'TOO_LARGE' || error.code === 'INVALID')

@@ -45,8 +45,8 @@ export class Metrics {
 
   async #follow(): Promise<void> {
     // The journal logs what it cannot read, and reads again; nothing else can fail here.
-    for await (const item of this.#o.journal.read(undefined, {}, this.#stop.signal))
-      if (item.kind === 'event') this.#tally.count(item.event)
+    for await (const batch of this.#o.journal.batches(undefined, {}, this.#stop.signal))
+      if (batch.kind === 'events') for (const event of batch.events) this.#tally.count(event)
   }
 
   /** All families, of the agents that the caller may see; of none while the store is not well. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { batchesOf } from '../../kernel/batches.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { answerable } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
@@ -26,10 +27,12 @@ export interface StreamAnswer {
 
 /** How long a stream may refuse by an ordinary error answer; what comes later is told inside the stream. */
 const FIRST_STEP_MS = 50
+/** Items are gathered up to this much before the socket is given them. */
+const PIECE_CHARS = 64 * 1024
 
 /**
- * Answers with a stream of items until it ends, the caller goes, or the server closes. The source is asked for the next item only
- * when the caller's socket took the last: a slow reader costs the memory of one item, and one that takes nothing for `stallMs` is
+ * Answers with a stream of items until it ends, the caller goes, or the server closes. The source is asked for the next items only
+ * when the caller's socket took the last: a slow reader costs the memory of one batch, and one that takes nothing for `stallMs` is
  * cut (the journal waits for his return). Rejects only before the first byte.
  */
 export async function sendStream(answer: StreamAnswer): Promise<void> {
@@ -39,7 +42,7 @@ export async function sendStream(answer: StreamAnswer): Promise<void> {
   reply.raw.once('close', end)
   answer.closing.addEventListener('abort', end, { once: true })
   if (answer.closing.aborted || reply.raw.destroyed) end()
-  const source = answer.open(ended.signal)[Symbol.asyncIterator]()
+  const source = batchesOf(answer.open(ended.signal))[Symbol.asyncIterator]()
   try {
     const first = source.next()
     // Rejects before the answer begins, or else is awaited again below.
@@ -69,11 +72,26 @@ interface Out {
   end(): void
 }
 
-type Step = IteratorResult<object>
+type Step = IteratorResult<readonly object[]>
 
-async function copy(source: AsyncIterator<object>, first: Promise<Step>, out: Out, form: Form, signal: AbortSignal): Promise<void> {
+/** Batches are written in one go, large ones in pieces. */
+async function copy(
+  source: AsyncIterator<readonly object[]>,
+  first: Promise<Step>,
+  out: Out,
+  form: Form,
+  signal: AbortSignal,
+): Promise<void> {
   for (let step = await first; !step.done && !signal.aborted; step = await source.next()) {
-    out.write(form === 'sse' ? sseItem(step.value) : `${JSON.stringify(step.value)}\n`)
+    let text = ''
+    for (const item of step.value) {
+      text += form === 'sse' ? sseItem(item) : `${JSON.stringify(item)}\n`
+      if (text.length < PIECE_CHARS) continue
+      out.write(text)
+      text = ''
+      if (!(await out.ready()) || signal.aborted) return
+    }
+    if (text !== '') out.write(text)
     if (!(await out.ready())) return
   }
 }

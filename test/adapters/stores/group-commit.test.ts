@@ -24,7 +24,7 @@ async function group(options: { batch?: number; queue?: number; deadline?: numbe
       const among = () => {
         throw new Error('not used here')
       }
-      return tablesOf({ sql: transaction, among, listed: among, compiled })
+      return tablesOf({ sql: transaction, among, listed: among, compiled, next: () => 1 })
     },
     clock: systemClock,
     logger: silentLogger,

@@ -41,7 +41,7 @@ export async function openKafkaBus(options: KafkaBusOptions): Promise<Bus> {
 
 class KafkaBus implements Bus {
   readonly kind = 'kafka'
-  readonly can = { durable: true, ordered: true, groups: true, replays: true }
+  readonly can = { durable: true, ordered: true, groups: true, replays: true, pipelined: true }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #wire: Wire

@@ -25,7 +25,7 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
 
 class MemoryBus implements Bus {
   readonly kind = 'memory'
-  readonly can = { durable: false, ordered: true, groups: true, replays: false }
+  readonly can = { durable: false, ordered: true, groups: true, replays: false, pipelined: false }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #topics = new Map<string, MemoryTopic>()

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import type { AsyncMessage, Channel, Connection, SyncMessage } from 'rabbitmq-client'
 import type { BrokerSettings, TlsSettings } from '../../../contract/brokers.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
@@ -24,7 +25,7 @@ export async function loadDial(settings: BrokerSettings): Promise<Dial> {
   const library = await import('rabbitmq-client')
   return (address) => {
     const [host = '', port = ''] = address.split(/:(?=\d+$)/)
-    return new library.Connection({
+    const connection = new library.Connection({
       hostname: host.replace(/^\[|\]$/g, ''),
       port: Number(port),
       username: settings.username ?? 'guest',
@@ -37,15 +38,39 @@ export async function loadDial(settings: BrokerSettings): Promise<Dial> {
       noDelay: true,
       ...(tls && { tls }),
     })
+    gatherWrites((connection as unknown as ConnectionInside)._socket)
+    return connection
   }
 }
 
 interface ConnectionInside {
+  readonly _socket: Socket
   readonly _state: { readonly frameMax: number }
 }
 interface ChannelInside {
   readonly _state: { maxFrameSize: number }
   _onHeader(frame: { readonly fields: { contentEncoding?: string } }): void
+}
+
+/** What is written in one turn goes out together, where the library would send each frame by itself. */
+function gatherWrites(socket: Socket): void {
+  const write = socket.write
+  let gathering = false
+  const flush = () => {
+    if (!gathering) return
+    gathering = false
+    socket.uncork()
+  }
+  socket.write = (...args: unknown[]) => {
+    if (!gathering) {
+      gathering = true
+      socket.cork()
+      process.nextTick(flush)
+    }
+    const hasRoom = Reflect.apply(write, socket, args) as boolean
+    if (!hasRoom) flush()
+    return hasRoom
+  }
 }
 
 /**

@@ -44,7 +44,9 @@ export function pack(message: Outgoing): Packed {
   const body = Buffer.from(message.body)
   checkBodyBytes(body.length)
   fits(id, 'message id')
-  for (const [name, value] of Object.entries({ contentType, correlationId, replyTo })) if (value !== undefined) fits(value, name)
+  if (contentType !== undefined) fits(contentType, 'contentType')
+  if (correlationId !== undefined) fits(correlationId, 'correlationId')
+  if (replyTo !== undefined) fits(replyTo, 'replyTo')
   if (message.headers) checkHeaders(message.headers, key)
   const table = { ...message.headers, ...(key !== undefined && { [headers.key]: key }) }
   return {

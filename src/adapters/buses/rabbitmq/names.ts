@@ -79,7 +79,8 @@ function groupQueue({ name, exchange }: Topic, group: string): string {
 }
 
 /** As a binding reads it, nothing of it being a wildcard. */
-const literal = (name: string): string => name.replaceAll('%', '%25').replaceAll('#', '%23').replaceAll('*', '%2A')
+const literal = (name: string): string =>
+  /[%#*]/.test(name) ? name.replaceAll('%', '%25').replaceAll('#', '%23').replaceAll('*', '%2A') : name
 
 /** AMQP's short strings end after 255 bytes. Throws INVALID. */
 export function fits(text: string, what: string): void {

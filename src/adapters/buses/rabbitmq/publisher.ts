@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, systemCode } from '../../../kernel/errors.ts'
+import { Deadlines } from '../shared/deadlines.ts'
 import type { Channel, Connection } from './library.ts'
 import type { Link } from './link.ts'
 import type { Packed } from './messages.ts'
 import type { Place } from './names.ts'
-import { PATIENCE_MS, refusal, unavailable, within } from './troubles.ts'
+import { before, PATIENCE_MS, refusal, unavailable, within } from './troubles.ts'
 
 /** What may wait for the broker's confirms. */
 const MOST_PENDING = 10_000
@@ -32,6 +33,7 @@ interface Outlet {
 export class Publisher {
   readonly #link: Link
   readonly #clock: Clock
+  readonly #deadlines: Deadlines
   #outlet: Outlet | undefined
   #opening: Promise<Outlet> | undefined
   #pending = 0
@@ -40,6 +42,7 @@ export class Publisher {
   constructor(link: Link, clock: Clock) {
     this.#link = link
     this.#clock = clock
+    this.#deadlines = new Deadlines(clock, PATIENCE_MS)
   }
 
   /** Throws NOT_FOUND where the place is mandatory and leads nowhere. */
@@ -52,7 +55,8 @@ export class Publisher {
     this.#pending += 1
     this.#pendingBytes += packed.body.length
     try {
-      await within(this.#send(place, packed, ticket), { clock: this.#clock, signal, late: () => this.#late(ticket) })
+      const begin = (over: () => void) => this.#deadlines.begin(over)
+      await before(this.#send(place, packed, ticket), { begin, signal, late: () => this.#late(ticket) })
     } finally {
       ticket.over = true
       this.#pending -= 1

@@ -32,7 +32,7 @@ export async function openRabbitMqBus(options: RabbitMqOptions): Promise<Bus> {
 
 class RabbitMqBus implements Bus {
   readonly kind = 'rabbitmq'
-  readonly can = { durable: true, ordered: true, groups: true, replays: false }
+  readonly can = { durable: true, ordered: true, groups: true, replays: false, pipelined: true }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #broker: string

@@ -156,6 +156,7 @@ export class RabbitSubscription implements Subscription {
       mayChange: !exclusive,
       clock: this.#options.clock,
       onMessage: (session, raw) => this.#work.take({ session, raw, message: unpack(raw, this.topic, queue !== undefined) }),
+      onUntold: (delivery) => this.#work.untold(delivery),
     })
     try {
       const name = await this.#patiently(connection, declare(channel, this.plan, this.#arguments))

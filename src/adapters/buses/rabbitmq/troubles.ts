@@ -7,14 +7,30 @@ export const PATIENCE_MS = 5000
 export const unavailable = (message: string, cause?: unknown): RegentError =>
   new RegentError('UNAVAILABLE', message, { retryAfter: 1, ...(cause !== undefined && { cause }) })
 
+interface Within {
+  readonly clock: Clock
+  readonly ms?: number
+  readonly late: () => Error
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Settles as `work` does, or rejects with what `late` makes after `ms`, or with the signal's reason. */
-export function within<T>(
-  work: Promise<T>,
-  { clock, ms = PATIENCE_MS, late, signal }: { clock: Clock; ms?: number; late: () => Error; signal?: AbortSignal | undefined },
-): Promise<T> {
+export function within<T>(work: Promise<T>, { clock, ms = PATIENCE_MS, late, signal }: Within): Promise<T> {
+  return before(work, { begin: (over) => clock.after(ms, over), late, signal })
+}
+
+interface Before {
+  /** Begins the time that there is; the answer ends it. */
+  readonly begin: (over: () => void) => () => void
+  readonly late: () => Error
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Settles as `work` does, or rejects with what `late` makes when the time is over, or with the signal's reason. */
+export function before<T>(work: Promise<T>, { begin, late, signal }: Before): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => end(() => reject(signal?.reason))
-    const cancel = clock.after(ms, () => end(() => reject(late())))
+    const cancel = begin(() => end(() => reject(late())))
     const end = (settle: () => void) => {
       cancel()
       signal?.removeEventListener('abort', abort)

@@ -14,7 +14,7 @@ const MOST_REMEMBERED = 1000
  */
 export interface Session {
   readonly alive: boolean
-  acknowledge(raw: RawMessage): void
+  acknowledge(delivery: Delivery): void
 }
 
 export interface Delivery {
@@ -102,13 +102,18 @@ export class Work {
     if (!session.alive || this.#stop.signal.aborted) return
     if (raw.redelivered && this.#unacknowledged.get(message.id) === message.body) {
       this.#unacknowledged.delete(message.id)
-      return session.acknowledge(raw)
+      return session.acknowledge(delivery)
     }
     const handled = await this.#attempt(delivery)
     if (!handled) return
     this.#failed.delete(message.id)
-    if (session.alive) return session.acknowledge(raw)
-    return remember(this.#unacknowledged, message.id, message.body)
+    if (session.alive) return session.acknowledge(delivery)
+    return this.untold(delivery)
+  }
+
+  /** Done with, though the broker does not know and brings it again. */
+  untold({ message }: Delivery): void {
+    remember(this.#unacknowledged, message.id, message.body)
   }
 
   /** Whether it is done with: handled, or buried. */

@@ -35,7 +35,7 @@ type Open = SoloSubscription | GroupSubscription | ChannelSubscription
 /** Topics are streams, one key each, of the topic's name; fleeting ones are channels. */
 class RedisBus implements Bus {
   readonly kind = 'redis'
-  readonly can = { durable: true, ordered: true, groups: true, replays: true }
+  readonly can = { durable: true, ordered: true, groups: true, replays: true, pipelined: false }
   readonly #clock: Clock
   readonly #main: Connection
   readonly #context: Context

@@ -1,9 +1,12 @@
-import { Client, type IFrame, type IMessage, Versions } from '@stomp/stompjs'
 import { type BrokerSettings, describeBroker } from '../../../contract/brokers.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
+import { Deadlines } from '../shared/deadlines.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import { type BrokerName, brokerOf } from './dialect.ts'
+import { FrameReader } from './frame-reader.ts'
+import { type Frame, type Version, writeFrame } from './frames.ts'
+import { HeartBeats } from './heart-beats.ts'
 import { refusal } from './refusal.ts'
 import { readTls, StompSocket } from './socket.ts'
 
@@ -22,6 +25,8 @@ export interface ConnectionOptions {
   readonly signal?: AbortSignal
 }
 
+type TlsOptions = Awaited<ReturnType<typeof readTls>> | undefined
+
 interface Waiting {
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -31,50 +36,45 @@ interface Waiting {
 /** One STOMP session. It is never made anew: once it is over everything that waits on it is rejected with UNAVAILABLE. */
 export class Connection {
   readonly #options: ConnectionOptions
-  readonly #client: Client
+  readonly #socket: StompSocket
+  readonly #deadlines: Deadlines
   readonly #opened = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<string>()
   readonly #waiting = new Map<string, Waiting>()
-  #socket: StompSocket | undefined
+  readonly #subscribers = new Map<string, (delivery: Delivery) => void>()
+  #heartBeats: HeartBeats | undefined
   #alive = false
   #over = false
-  #refused: string | undefined
   #receipts = 0
   #broker: BrokerName = 'other'
-  #version = ''
+  #version: Version | undefined
 
-  private constructor(options: ConnectionOptions, makeSocket: () => StompSocket) {
+  private constructor(options: ConnectionOptions, tls: TlsOptions) {
     this.#options = options
-    const { heartBeatMs } = options
-    this.#client = new Client({
-      webSocketFactory: () => {
-        this.#socket = makeSocket()
-        return this.#socket
+    this.#deadlines = new Deadlines(options.clock, PATIENCE_MS)
+    const reader = new FrameReader((frame) => this.#got(frame))
+    this.#socket = new StompSocket({
+      address: options.address,
+      tls,
+      onOpen: () => this.#write('CONNECT', greeting(options)),
+      onData: (chunk) => {
+        this.#heartBeats?.see()
+        reader.push(chunk)
       },
-      stompVersions: new Versions([Versions.V1_2, Versions.V1_1]),
-      connectHeaders: greeting(options),
-      heartbeatIncoming: heartBeatMs,
-      heartbeatOutgoing: heartBeatMs,
-      reconnectDelay: 0,
-      forceBinaryWSFrames: true,
-      onConnect: (frame: IFrame) => this.#connected(frame),
-      onStompError: (frame: IFrame) => this.#refusedWith(frame),
-      onHeartbeatLost: () => this.drop('the broker was silent for too long'),
-      onWebSocketClose: () => this.#end(this.#refused ?? this.#socket?.reason ?? 'the broker closed the connection'),
+      onClose: (reason) => this.#end(reason),
     })
   }
 
   /** With what is asked on it first. Rejects with UNAVAILABLE, in words, when there is no session within 5 s. */
   static async open(options: ConnectionOptions, prepare: (connection: Connection) => Promise<void> = async () => {}): Promise<Connection> {
-    const { settings, address, clock, signal } = options
+    const { settings, clock, signal } = options
     signal?.throwIfAborted()
     const tls = settings.tls && (await readTls(settings.tls).catch((error: unknown) => unusable(settings, reasonOf(error))))
-    const connection = new Connection(options, () => new StompSocket(address, tls))
+    const connection = new Connection(options, tls)
     const cancel = clock.after(PATIENCE_MS, () => connection.drop(`no answer within ${PATIENCE_MS / 1000} s`))
     const abort = () => connection.drop('given up')
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      connection.#client.activate()
       await connection.#opened.promise.finally(cancel)
       await prepare(connection)
       return connection
@@ -94,91 +94,76 @@ export class Connection {
     return this.#broker
   }
 
-  /** 1.1 or 1.2. */
-  get version(): string {
-    return this.#version
-  }
-
   /** Resolves with the reason when it is over; never rejects. */
   get closed(): Promise<string> {
     return this.#closed.promise
   }
 
   /** Resolves when the broker has confirmed it. `bytes`: with a content-length, whatever the broker makes of that. */
-  send(
-    destination: string,
-    headers: Headers,
-    body: { readonly text: string; readonly bytes: boolean },
-    withinMs = PATIENCE_MS,
-  ): Promise<void> {
-    return this.#confirmed(withinMs, (receipt) =>
-      this.#client.publish({
-        destination,
-        headers: { ...headers, receipt },
-        body: body.text,
-        skipContentLengthHeader: !body.bytes,
-      }),
-    )
+  send(destination: string, headers: Headers, body: { readonly text: string; readonly bytes: boolean }, withinMs?: number): Promise<void> {
+    return this.#confirmed('SEND', { destination, ...headers }, body, withinMs)
   }
 
   subscribe(id: string, destination: string, headers: Headers, onDelivery: (delivery: Delivery) => void): Promise<void> {
-    return this.#confirmed(PATIENCE_MS, (receipt) => {
-      this.#client.subscribe(destination, (message) => onDelivery(this.#delivered(message)), {
-        ack: 'client-individual',
-        ...headers,
-        id,
-        receipt,
-      })
-    })
+    this.#subscribers.set(id, onDelivery)
+    return this.#confirmed('SUBSCRIBE', { ack: 'client-individual', ...headers, id, destination })
   }
 
   /** Ends it at once. */
   drop(reason: string): void {
-    if (this.#socket) {
-      this.#socket.reason ??= reason
-      this.#socket.terminate()
-    }
+    this.#socket.destroy(reason)
     this.#end(reason)
   }
 
   /** Takes leave: what was acknowledged is known to the broker, what was not goes back. */
   async end(): Promise<void> {
-    if (!this.#alive) return this.drop('closed')
-    const cancel = this.#options.clock.after(FAREWELL_MS, () => this.drop('closed'))
-    await Promise.race([this.#client.deactivate(), this.#closed.promise]).catch(() => undefined)
-    cancel()
+    await this.#confirmed('DISCONNECT', {}, undefined, FAREWELL_MS).catch(() => undefined)
     this.drop('closed')
   }
 
-  #delivered(message: IMessage): Delivery {
-    const headers = this.#version === Versions.V1_1 ? unescaped(message.headers) : message.headers
+  #got(frame: Frame): void {
+    const { command, headers } = frame
+    if (command === 'MESSAGE') this.#subscribers.get(headers.subscription ?? '')?.(this.#delivered(frame))
+    else if (command === 'RECEIPT') this.#take(headers['receipt-id'] ?? '')?.resolve()
+    else if (command === 'CONNECTED') this.#connected(frame)
+    else if (command === 'ERROR') this.#refusedWith(frame)
+  }
+
+  #delivered({ headers, body }: Frame): Delivery {
+    const { ack, subscription = '', 'message-id': id = '' } = headers
+    const named: Headers = this.#version === '1.2' ? { id: ack ?? '' } : { 'message-id': id, subscription }
     return {
       headers,
-      body: message.body,
+      body,
       connection: this,
       ack: () => {
-        if (this.#alive) message.ack()
+        if (this.#alive) this.#write('ACK', named)
       },
     }
   }
 
-  #connected(frame: IFrame): void {
+  #connected({ headers }: Frame): void {
     if (this.#over) return
-    this.#broker = brokerOf(frame.headers.server)
-    this.#version = frame.headers.version ?? ''
+    this.#broker = brokerOf(headers.server)
+    this.#version = headers.version === '1.2' ? '1.2' : '1.1'
     this.#alive = true
+    this.#heartBeats = new HeartBeats({
+      ms: this.#options.heartBeatMs,
+      agreed: headers['heart-beat'],
+      clock: this.#options.clock,
+      beat: () => this.#socket.write('\n'),
+      lost: () => this.drop('the broker was silent for too long'),
+    })
     this.#opened.resolve()
   }
 
   /** An ERROR; one that names a receipt is the answer to that alone, any other ends the session. */
-  #refusedWith(frame: IFrame): void {
+  #refusedWith(frame: Frame): void {
     const reason = [frame.headers.message, frame.body.trim().split('\n', 1)[0]]
       .filter((part) => part)
       .join(': ')
       .slice(0, 500)
-    const receipt = frame.headers['receipt-id']
-    this.#refused = reason
-    const asked = receipt === undefined ? this.#only() : receipt
+    const asked = frame.headers['receipt-id'] ?? this.#only()
     if (asked !== undefined) this.#take(asked)?.reject(refusal(this.#name(), reason))
     this.drop(reason)
   }
@@ -189,16 +174,21 @@ export class Connection {
     return second === undefined ? first : undefined
   }
 
-  #confirmed(withinMs: number, ask: (receipt: string) => void): Promise<void> {
+  #confirmed(command: string, headers: Headers, body?: { readonly text: string; readonly bytes: boolean }, ms?: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.#alive) return reject(this.#unavailable('the connection is lost'))
       this.#receipts += 1
       const receipt = `r${this.#receipts}`
-      const cancel = this.#options.clock.after(withinMs, () => this.drop('no answer in time'))
+      const late = () => this.drop('no answer in time')
+      const cancel = ms === undefined ? this.#deadlines.begin(late) : this.#options.clock.after(ms, late)
       this.#waiting.set(receipt, { resolve, reject, cancel })
-      this.#client.watchForReceipt(receipt, () => this.#take(receipt)?.resolve())
-      return ask(receipt)
+      const length = body?.bytes ? { 'content-length': `${Buffer.byteLength(body.text)}` } : undefined
+      return this.#write(command, { ...headers, receipt, ...length }, body?.text)
     })
+  }
+
+  #write(command: string, headers: Headers, text?: string): void {
+    this.#socket.write(writeFrame(command, headers, text, this.#version))
   }
 
   #take(receipt: string): Waiting | undefined {
@@ -217,7 +207,7 @@ export class Connection {
     this.#opened.promise.catch(() => undefined)
     this.#opened.reject(error)
     this.#closed.resolve(reason)
-    void this.#client.deactivate({ force: true })
+    this.#heartBeats?.stop()
   }
 
   #unavailable(reason: string): RegentError {
@@ -229,7 +219,7 @@ export class Connection {
   }
 }
 
-function greeting({ settings, clientId }: ConnectionOptions): Record<string, string> {
+function greeting({ settings, clientId, heartBeatMs }: ConnectionOptions): Headers {
   const { username, password, database } = settings
   return {
     // RabbitMQ takes it for its virtual host; ActiveMQ lets any pass.
@@ -237,15 +227,9 @@ function greeting({ settings, clientId }: ConnectionOptions): Record<string, str
     ...(username !== undefined && { login: username }),
     ...(password !== undefined && { passcode: password }),
     ...(clientId !== undefined && { 'client-id': clientId }),
+    'accept-version': '1.2,1.1',
+    'heart-beat': `${heartBeatMs},${heartBeatMs}`,
   }
-}
-
-/** stompjs undoes the escapes of STOMP 1.2 alone. */
-function unescaped(headers: Headers): Headers {
-  const signs: Readonly<Record<string, string>> = { '\\n': '\n', '\\c': ':', '\\\\': '\\' }
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, value.replace(/\\[nc\\]/g, (sign) => signs[sign] ?? sign)]),
-  )
 }
 
 function unusable(settings: BrokerSettings, reason: string): never {

@@ -5,10 +5,11 @@ import { type Incoming, MOST_BODY, type Outgoing, type Topic, UNNAMED } from '..
 import { checkBodyBytes, checkEnvelopeBytes } from '../shared/limits.ts'
 import type { Delivery, Headers } from './delivery.ts'
 import type { BrokerName } from './dialect.ts'
-import { CUT } from './frame-filter.ts'
+import { CUT } from './frame-reader.ts'
 
 /** ActiveMQ drops a connection that sends a header longer than 10 KiB. */
 const MOST_HEADER = 8 * 1024
+const SHORT_BODY = 1024
 
 /** Not a user's: the protocol's, the brokers' and ours. */
 const reserved = new Set([
@@ -73,10 +74,11 @@ export function incomingOf(topic: Topic, { headers, body }: Pick<Delivery, 'head
 
 /**
  * Without a content-length ActiveMQ makes a text message of it, which is what consumers of texts expect; with one, a message of bytes,
- * the only kind that can hold a NUL.
+ * the only kind that can hold a NUL. RabbitMQ makes the same of both: it finds the end of a short body sooner than it reads a length.
  */
 export function bodyOf(broker: BrokerName, text: string): { readonly text: string; readonly bytes: boolean } {
-  return { text, bytes: broker !== 'activemq' || text.includes('\0') }
+  const plain = broker === 'activemq' || (broker === 'rabbitmq' && text.length <= SHORT_BODY)
+  return { text, bytes: !plain || text.includes('\0') }
 }
 
 /** How many bytes the body of a delivery had that was too large to be read; undefined: it is whole. */

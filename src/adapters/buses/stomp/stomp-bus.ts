@@ -87,7 +87,7 @@ class StompBus implements Bus {
   /** As the broker is known; before the first connection, as ActiveMQ and RabbitMQ can. */
   get can(): Bus['can'] {
     const known = this.#broker !== 'other'
-    return { durable: known, ordered: true, groups: known, replays: false }
+    return { durable: known, ordered: true, groups: known, replays: false, pipelined: true }
   }
 
   async publish(topic: Topic, message: Outgoing, signal?: AbortSignal): Promise<void> {
@@ -215,10 +215,11 @@ class StompBus implements Bus {
     signal?: AbortSignal,
   ): Promise<void> {
     const { clock } = this.#options
+    const { current } = this.#link
     const begun = clock.elapsed()
-    const connection = this.#link.current ?? (await this.#link.ready(PATIENCE_MS, signal))
+    const connection = current ?? (await this.#link.ready(PATIENCE_MS, signal))
     const { destination, headers, text } = make(connection)
-    const left = Math.max(1, PATIENCE_MS - (clock.elapsed() - begun))
+    const left = current ? undefined : Math.max(1, PATIENCE_MS - (clock.elapsed() - begun))
     await connection.send(destination, headers, bodyOf(connection.broker, text), left)
   }
 

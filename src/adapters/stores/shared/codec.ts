@@ -28,10 +28,19 @@ export class Codec<Row extends object> {
     this.#byName = new Map(this.#fields.map((field) => [field.name, field]))
   }
 
+  get columns(): readonly (keyof Columns<Row> & string)[] {
+    return this.#fields.map(({ column }) => column as keyof Columns<Row> & string)
+  }
+
   encode(row: Row): Columns<Row> {
     const columns: Record<string, unknown> = {}
     for (const field of this.#fields) columns[field.column] = keep(field, (row as Record<string, unknown>)[field.name])
     return columns as Columns<Row>
+  }
+
+  /** The same values, in the order of `columns`. */
+  encodeInto(values: unknown[], row: Row): void {
+    for (const field of this.#fields) values.push(keep(field, (row as Record<string, unknown>)[field.name]))
   }
 
   /** Only what is given and known; undefined when that is nothing, so that no empty UPDATE is made. */

@@ -2,7 +2,7 @@ import { sql as text } from 'kysely'
 import type { EventFilter, EventRange, EventRow, Events, NewEvent } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { inSteps, numbered, rowOf, rowsOf, send } from './statement.ts'
+import { inSteps, NumberedRows, rowsOf, send } from './statement.ts'
 
 const forms: Forms<NewEvent> = {
   at: 'plain',
@@ -24,27 +24,20 @@ export class EventsTable implements Events {
   }
 
   async append(event: NewEvent): Promise<number> {
-    const values = numbered(this.#db, 'events', written.encode(event))
-    if (values.number !== undefined) {
-      await send(this.#db, 'events.append', Object.values(values), (sql) => sql.insertInto('events').values(values))
-      this.#db.appended?.push({ number: values.number, ...event })
-      return values.number
-    }
-    const row = await rowOf(this.#db, 'events.append', Object.values(values), (sql) =>
-      sql.insertInto('events').values(values).returning('number'),
-    )
-    if (row === undefined) throw new Error('an event got no number')
-    return row.number
+    const [number = 0] = await this.#append([event])
+    return number
   }
 
   async appendAll(events: readonly NewEvent[]): Promise<void> {
-    for (const some of inSteps(events)) {
-      const values = some.map((event) => numbered(this.#db, 'events', written.encode(event)))
-      const parameters = values.flatMap((row) => Object.values(row))
-      await send(this.#db, `events.append ${some.length}`, parameters, (sql) => sql.insertInto('events').values(values))
-      for (const [at, { number }] of values.entries())
-        if (number !== undefined) this.#db.appended?.push({ number, ...(some[at] as NewEvent) })
-    }
+    for (const some of inSteps(events)) await this.#append(some)
+  }
+
+  async #append(events: readonly NewEvent[]): Promise<readonly number[]> {
+    const rows = new NumberedRows(this.#db, 'events', written, events)
+    const { numbers, parameters } = rows
+    await send(this.#db, `events.append ${events.length}`, parameters, (sql) => sql.insertInto('events').values(rows.columns()))
+    for (const [at, number] of numbers.entries()) this.#db.appended?.push({ number, ...(events[at] as NewEvent) })
+    return numbers
   }
 
   async list(filter: EventFilter): Promise<EventRow[]> {

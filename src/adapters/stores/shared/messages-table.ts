@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { InboxState } from '../../../contract/messages.ts'
-import type { MessageFilter, MessageRow, Messages, NewMessage } from '../../../ports/store.ts'
+import type { MessageFilter, MessagePlace, MessageRow, Messages, NewMessage, WaitingMessage } from '../../../ports/store.ts'
 import { Codec, type Forms } from './codec.ts'
 import type { Database } from './schema.ts'
-import { execute, inSteps, numbered, rowOf, rowsOf, update } from './statement.ts'
+import { execute, inSteps, NumberedRows, rowOf, rowsOf, update } from './statement.ts'
 
 const forms: Forms<NewMessage> = {
   id: 'plain',
@@ -23,6 +23,15 @@ const forms: Forms<NewMessage> = {
 }
 const written = new Codec<NewMessage>(forms)
 const read = new Codec<MessageRow>({ number: 'plain', ...forms })
+const waiting = new Codec<WaitingMessage>({
+  number: 'plain',
+  id: 'plain',
+  conversation: 'plain',
+  content: 'json',
+  metadata: 'json',
+  sender: 'plain',
+  state: 'plain',
+})
 
 // Written out, not bound: only so are the partial indexes of the migrations found.
 export const isWaiting: RawBuilder<boolean> = sql`direction = 'in' and state in ('queued', 'delivered')`
@@ -37,40 +46,37 @@ export class MessagesTable implements Messages {
   }
 
   async insert(message: NewMessage): Promise<number | undefined> {
-    const values = numbered(this.#db, 'messages', written.encode(message))
-    const row = await rowOf(this.#db, 'messages.insert', Object.values(values), (sql) =>
-      sql
-        .insertInto('messages')
-        .values(values)
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .returning('number'),
-    )
-    return row?.number
+    return (await this.insertAll([message])).get(message.id)
   }
 
   async insertAll(messages: readonly NewMessage[]): Promise<ReadonlyMap<string, number>> {
     const numbers = new Map<string, number>()
     for (const some of inSteps(messages)) {
-      const values = some.map((message) => numbered(this.#db, 'messages', written.encode(message)))
-      const parameters = values.flatMap((row) => Object.values(row))
-      const rows = await rowsOf(this.#db, `messages.insert ${some.length}`, parameters, (sql) =>
+      const rows = new NumberedRows(this.#db, 'messages', written, some)
+      const { numAffectedRows } = await execute(this.#db, `messages.insert ${some.length}`, rows.parameters, (sql) =>
         sql
           .insertInto('messages')
-          .values(values)
-          .onConflict((conflict) => conflict.column('id').doNothing())
-          .returning(['id', 'number']),
+          .values(rows.columns())
+          .onConflict((conflict) => conflict.column('id').doNothing()),
       )
-      for (const { id, number } of rows) numbers.set(id, number)
+      for (const [at, { id }] of some.entries()) numbers.set(id, rows.numbers[at] ?? 0)
+      if (Number(numAffectedRows) < some.length) await this.#leaveOutTaken(some, numbers)
     }
     return numbers
   }
 
-  async getAll(ids: readonly string[]): Promise<MessageRow[]> {
+  /** Only those were inserted that stand under the numbers that they were given. */
+  async #leaveOutTaken(messages: readonly NewMessage[], numbers: Map<string, number>): Promise<void> {
+    for (const { id, number } of await this.placesOf(messages.map((message) => message.id)))
+      if (numbers.get(id) !== number) numbers.delete(id)
+  }
+
+  async placesOf(ids: readonly string[]): Promise<MessagePlace[]> {
     if (ids.length === 0) return []
-    const rows = await rowsOf(this.#db, 'messages.getAll', [this.#db.listed(ids)], (sql) =>
-      sql.selectFrom('messages').selectAll().where(this.#db.among('id', ids)),
+    const rows = await rowsOf(this.#db, 'messages.placesOf', [this.#db.listed(ids)], (sql) =>
+      sql.selectFrom('messages').select(['number', 'id', 'agent_id', 'conversation', 'state']).where(this.#db.among('id', ids)),
     )
-    return rows.map((row) => read.decode(row))
+    return rows.map(({ number, id, agent_id: agentId, conversation, state }) => ({ number, id, agentId, conversation, state }))
   }
 
   async get(id: string): Promise<MessageRow | undefined> {
@@ -91,12 +97,12 @@ export class MessagesTable implements Messages {
     return ascending(rows, newest)
   }
 
-  async waiting(agentId: string, after: number, limit: number): Promise<MessageRow[]> {
+  async waiting(agentId: string, after: number, limit: number): Promise<WaitingMessage[]> {
     const rows = await rowsOf(this.#db, 'messages.waiting', [agentId, after, limit], (sql) => {
-      const query = sql.selectFrom('messages').selectAll().where('agent_id', '=', agentId).where('number', '>', after)
+      const query = sql.selectFrom('messages').select(waiting.columns).where('agent_id', '=', agentId).where('number', '>', after)
       return query.where(isWaiting).orderBy('number').limit(limit)
     })
-    return ascending(rows, false)
+    return rows.map((row) => waiting.decode(row))
   }
 
   async countWaiting(agentIds?: readonly string[]): Promise<ReadonlyMap<string, number>> {

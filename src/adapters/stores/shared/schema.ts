@@ -42,8 +42,8 @@ export interface Database {
   readonly compiled: Map<string, CompiledQuery>
   /** Sends a statement whose result nobody needs and waits for nothing: if it fails, the transaction fails later. */
   readonly later?: (query: CompiledQuery) => void
-  /** The next number of a table, where the dialect does not give it. */
-  readonly next?: (table: 'events' | 'messages') => number | undefined
+  /** The next number of a table, within a transaction. */
+  readonly next?: (table: 'events' | 'messages') => number
   /** Takes note of the events that this transaction appends. */
   readonly appended?: EventRow[]
 }

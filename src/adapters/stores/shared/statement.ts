@@ -1,4 +1,5 @@
 import type { Compilable, CompiledQuery, Kysely, QueryResult } from 'kysely'
+import type { Codec, Columns } from './codec.ts'
 import type { Database, Schema } from './schema.ts'
 
 /**
@@ -66,10 +67,31 @@ export async function update<Columns extends object>(
   await send(db, name, [...Object.values(columns), key], (sql) => build(sql, columns))
 }
 
-/** A row with its number, where the dialect leaves it to us to give one. */
-export function numbered<Row extends object>(db: Database, table: 'events' | 'messages', row: Row): Row & { readonly number?: number } {
-  const number = db.next?.(table)
-  return number === undefined ? row : { number, ...row }
+/** New rows of one statement, each with the number that it is given. */
+export class NumberedRows<Row extends object> {
+  readonly numbers: readonly number[]
+  /** Of the statement that inserts `columns`. */
+  readonly parameters: readonly unknown[]
+  readonly #codec: Codec<Row>
+  readonly #rows: readonly Row[]
+
+  constructor({ next }: Database, table: 'events' | 'messages', codec: Codec<Row>, rows: readonly Row[]) {
+    if (next === undefined) throw new Error(`no transaction numbers the ${table}`)
+    const parameters: unknown[] = []
+    this.numbers = rows.map((row) => {
+      const number = next(table)
+      parameters.push(number)
+      codec.encodeInto(parameters, row)
+      return number
+    })
+    this.parameters = parameters
+    this.#codec = codec
+    this.#rows = rows
+  }
+
+  columns(): (Columns<Row> & { readonly number: number })[] {
+    return this.#rows.map((row, at) => ({ number: this.numbers[at] ?? 0, ...this.#codec.encode(row) }))
+  }
 }
 
 function statement<Row>(

@@ -9,11 +9,11 @@ import type { Database, Schema } from '../shared/schema.ts'
 import { tablesOf } from '../shared/tables.ts'
 import { DiskSync } from './disk-sync.ts'
 import { isBusy, storeError } from './errors.ts'
-import { EventNumbers } from './event-numbers.ts'
 import { inspect } from './inspect.ts'
 import { create, upgrade } from './migrate.ts'
 import { type Migration, migrations as released } from './migrations.ts'
 import { type NodeSqlite, openNodeSqlite } from './node-sqlite.ts'
+import { RowNumbers } from './row-numbers.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 
 export interface SqliteStoreOptions {
@@ -101,7 +101,7 @@ function databaseOf(connection: Kysely<Schema>, compiled: Map<string, CompiledQu
 function groupOver(writer: NodeSqlite, wal: WriteAheadLog, disk: DiskSync, { logger, clock, makeRoom }: SqliteStoreOptions): GroupCommit {
   const db = kyselyOver(writer)
   const compiled = new Map<string, CompiledQuery>()
-  const numbers = new EventNumbers(writer)
+  const numbers = new RowNumbers(writer)
   return new GroupCommit({
     begin() {
       if (disk.doubtful && !wal.foldIn())
