@@ -1,5 +1,5 @@
 // What the issue of buses and PostgreSQL promises beyond the rows of the contract and of the reliability paper.
-import { planned, proved, type Requirement } from './row.ts'
+import { proved, type Requirement } from './row.ts'
 
 // biome-ignore format: one promise a line
 const adapters: readonly Requirement[] = [
