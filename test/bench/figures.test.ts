@@ -59,4 +59,18 @@ describe('the recorded figures', () => {
     expect(figures.map(({ what }) => what).sort()).toEqual(names.map((name) => `regent: ${name}`).sort())
     expect(figures.filter(({ goal, value }) => !(value <= goal))).toEqual([])
   }
+
+  it('[I4-BUS-11] each adapter beside its client library', () => {
+    const ours = figuresOf('buses').filter(({ what }) => what.includes('adapter'))
+    expect(ours).toHaveLength(10)
+    const met = ({ unit, goal = Number.NaN, value }: (typeof ours)[number]) =>
+      unit === '/s' ? (value ?? 0) >= goal : (value ?? Number.POSITIVE_INFINITY) <= goal
+    expect(ours.filter((one) => !met(one))).toEqual([])
+  })
+
+  it('[I4-BUS-12] the embedded bus, client to agent to reply', () => {
+    const [whole] = figuresOf('buses').filter(({ what }) => what.includes('embedded bus'))
+    expect(whole).toMatchObject({ goal: 10_000, unit: '/s' })
+    expect(whole?.value).toBeGreaterThanOrEqual(10_000)
+  })
 })
