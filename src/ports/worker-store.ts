@@ -9,7 +9,9 @@ export interface WorkerRow {
   readonly label: string | null
   readonly agent: string
   /** Without what has a column of its own. */
-  readonly spec: Omit<WorkerSpec, 'agent' | 'timeout' | 'budget'>
+  readonly spec: Omit<WorkerSpec, 'agent' | 'timeout' | 'budget'> & { readonly env: Readonly<Record<string, string>> }
+  /** Under which id the secrets are kept that its variables refer to; workers of an owner with the same ones share it. */
+  readonly secretsId: string | null
   readonly budget: Budget
   /** ms */
   readonly timeout: number
@@ -104,6 +106,8 @@ export interface Workers {
   update(id: string, change: Partial<Omit<WorkerRow, 'id'>>): Promise<void>
   /** With its turns and approvals. */
   delete(id: string): Promise<void>
+  /** Whether any worker's variables refer to these secrets. */
+  usesSecrets(secretsId: string): Promise<boolean>
   /** Ended and claimed ones that ended before `at`: ids, oldest first. */
   old(at: number, limit: number): Promise<string[]>
   insertTurn(row: TurnRow): Promise<void>

@@ -8,6 +8,7 @@ import { ownerFor } from './find-worker.ts'
 import { programOf, turnFor } from './turn-spec.ts'
 import { turnOf, workerEvent } from './worker-moves.ts'
 import type { WorkerParts } from './worker-parts.ts'
+import type { Kept } from './worker-secrets.ts'
 import type { Working } from './working.ts'
 
 /** The row of a new worker. Throws INVALID, with the field, for what its CLI cannot be asked. */
@@ -18,10 +19,22 @@ export function newRow(
   caller: Pick<Caller, 'role'>,
   at: number,
   raceId: string | null,
+  kept: Kept,
 ): WorkerRow {
   const { prompt, namespace, owner: _owner, label, priority, queue: _queue, env: _env, agent, timeout, budget, ...spec } = worker
   return {
-    ...{ id, owner, namespace, label: label ?? null, agent, spec, budget, timeout: Math.round(timeout * 1000), priority },
+    ...{
+      id,
+      owner,
+      namespace,
+      label: label ?? null,
+      agent,
+      spec: { ...spec, env: kept.env },
+      secretsId: kept.secretsId,
+      budget,
+      timeout: Math.round(timeout * 1000),
+      priority,
+    },
     ...{ state: 'queued', reason: 'waits for its turn', wanted: 'run', claimed: false, turn: 1, prompt },
     ...{ cwd: null, branch: null, sessionId: null, begun: false, trusted: caller.role === 'admin' },
     ...{ runId: null, handle: null, pid: null, lines: 0, attempts: 0, retryAt: null, exitCode: null },
@@ -40,8 +53,7 @@ export async function checkNew(row: WorkerRow, env: Readonly<Record<string, stri
       fields: [{ path: 'worker.permissions', message: `must be cli for ${agent.name}` }],
     })
   const { argv } = agent.command(turnFor({ row, agent, budgetUsd: row.budget.usd ?? null }, working))
-  const base = row.trusted ? { ...workerSurroundings.base, ...env } : { ...workerSurroundings.base, ...env }
-  await programOf(agent, argv[0] ?? '', base, row.spec.cwd ?? workerSurroundings.project, working)
+  await programOf(agent, argv[0] ?? '', { ...workerSurroundings.base, ...env }, row.spec.cwd ?? workerSurroundings.project, working)
 }
 
 const missingCommand = (): RegentError =>
@@ -61,37 +73,45 @@ export async function insertWorker(tables: Tables, row: WorkerRow, actor: string
 export interface Creating {
   readonly worker: NewWorker
   readonly caller: Caller
-  readonly raceId?: string
 }
 
-/** Has a new worker put on record by `accept`; its variables are kept as secrets before, and forgotten where it is refused. */
+/** Has a new worker put on record by `accept`; the secrets among its variables are kept before. */
 export async function createWorker(
   parts: WorkerParts,
   { worker, caller }: Creating,
   accept: (work: (tables: Tables) => Promise<{ id: string }>) => Promise<{ id: string }>,
 ): Promise<WorkerRow> {
-  const { ids, clock, secrets, crews, workerLimits, store, workers } = parts
+  const { ids, clock, workerSecrets } = parts
   const owner = ownerFor(worker.owner, caller)
-  const row = newRow(ids.random(), worker, owner, caller, clock.now(), null)
-  await checkNew(row, worker.env, parts)
+  const id = ids.random()
+  const plain = newRow(id, worker, owner, caller, clock.now(), null, { env: {}, secretsId: null })
+  await checkNew(plain, worker.env, parts)
+  return workerSecrets.keeping(owner, worker.env, (kept) =>
+    enterWorker(parts, { ...plain, spec: { ...plain.spec, env: kept.env }, secretsId: kept.secretsId }, worker.queue, caller, accept),
+  )
+}
+
+async function enterWorker(
+  { crews, workerLimits, store, workers }: WorkerParts,
+  row: WorkerRow,
+  queue: boolean,
+  caller: Caller,
+  accept: (work: (tables: Tables) => Promise<{ id: string }>) => Promise<{ id: string }>,
+): Promise<WorkerRow> {
   const crew = crewOf(row)
   // In one step with the count, so that two who come at once do not both get the last place.
-  if (!worker.queue && crews.size(crew) >= workerLimits.maxActive)
+  if (!queue && crews.size(crew) >= workerLimits.maxActive)
     throw new RegentError('TOO_MANY', `Max ${workerLimits.maxActive} active workers.`, { hint: 'wait for one, or have it queued' })
   crews.reserve(crew, row.id)
   let accepted: { id: string } | undefined
   try {
-    if (Object.keys(worker.env).length > 0) await secrets.put(row.id, worker.env)
     accepted = await accept(async (tables) => {
       await insertWorker(tables, row, caller.user)
       return { id: row.id }
     })
   } finally {
     // Refused, or the same command as one before.
-    if (accepted?.id !== row.id) {
-      crews.forget(crew, row.id)
-      await secrets.remove(row.id)
-    }
+    if (accepted?.id !== row.id) crews.forget(crew, row.id)
   }
   const stored = await store.read.workers.get(accepted.id)
   if (!stored) throw new RegentError('NOT_FOUND', 'the worker of this command was forgotten', { details: { what: 'worker' } })

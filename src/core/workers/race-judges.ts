@@ -2,6 +2,7 @@ import { newWorker } from '../../contract/workers.ts'
 import type { RaceRow, WorkerRow } from '../../ports/worker-store.ts'
 import { newRow } from './create-worker.ts'
 import { type Attempt, attemptsOf } from './race-rules.ts'
+import { keptOf } from './worker-secrets.ts'
 
 /** What a judge is told of each answer at most. */
 const ANSWER_CHARACTERS = 20_000
@@ -10,14 +11,8 @@ export const raceNamespace = (raceId: string): string => `race/${raceId}`
 
 const roleOf = ({ trusted }: RaceRow) => ({ role: trusted ? ('admin' as const) : ('user' as const) })
 
-/** The worker that runs a race's command in the folder of one attempt, and the variables it gets beside those of the attempt. */
-export function commandJudge(
-  id: string,
-  race: RaceRow,
-  attempt: WorkerRow,
-  number: number,
-  at: number,
-): { row: WorkerRow; env: Record<string, string> } {
+/** The worker that runs a race's command in the folder of one attempt, with its variables. */
+export function commandJudge(id: string, race: RaceRow, attempt: WorkerRow, number: number, at: number): WorkerRow {
   const { judge } = race
   if (judge.by !== 'command' && judge.by !== 'score') throw new Error(`a race by ${judge.by} has no command`)
   const worker = newWorker.parse({
@@ -31,8 +26,9 @@ export function commandJudge(
     label: `judge of attempt ${number}`,
     priority: attempt.priority,
   })
-  const env = { REGENT_ATTEMPT: String(number), ...(attempt.outputFile !== null && { REGENT_RESULT_FILE: attempt.outputFile }) }
-  return { row: newRow(id, worker, race.owner, roleOf(race), at, race.id), env }
+  const told = { REGENT_ATTEMPT: String(number), ...(attempt.outputFile !== null && { REGENT_RESULT_FILE: attempt.outputFile }) }
+  const kept = { ...keptOf(attempt), env: { ...attempt.spec.env, ...told } }
+  return newRow(id, worker, race.owner, roleOf(race), at, race.id, kept)
 }
 
 /** The coding agent that reads all answers. */
@@ -48,7 +44,7 @@ export function modelJudge(id: string, race: RaceRow, rows: ReadonlyMap<string, 
     namespace: raceNamespace(race.id),
     label: 'judge',
   })
-  return newRow(id, worker, race.owner, roleOf(race), at, race.id)
+  return newRow(id, worker, race.owner, roleOf(race), at, race.id, first ? keptOf(first) : { env: {}, secretsId: null })
 }
 
 function judgePrompt(race: RaceRow, criteria: string, attempts: readonly Attempt[], rows: ReadonlyMap<string, WorkerRow>): string {

@@ -12,6 +12,7 @@ import { asJson, attemptsOf } from './race-rules.ts'
 import { type Races, raceEvent, rowsOf } from './races.ts'
 import { cursorOf, placeIn } from './worker-operations.ts'
 import type { WorkerParts } from './worker-parts.ts'
+import type { Kept } from './worker-secrets.ts'
 import { viewsOf } from './worker-views.ts'
 
 type Names = 'races.create' | 'races.list' | 'races.get' | 'races.cancel'
@@ -71,46 +72,37 @@ async function find({ store }: Parts, ref: string, caller: Caller): Promise<Race
 }
 
 async function create(parts: Parts, given: NewRace, { caller, accept }: Handling): Promise<RaceView> {
-  const { ids, clock, secrets, workers, store, races } = parts
+  const { ids, clock, workerSecrets, workers, store, races } = parts
   const owner = ownerFor(given.owner, caller)
   const at = clock.now()
   const id = ids.random()
-  const rows = await attemptRows(parts, { given, id, owner, caller, at })
-  const env = given.worker.env ?? {}
-  const race: RaceRow = {
-    ...{
-      id,
-      owner,
-      namespace: given.namespace,
-      state: 'running',
-      reason: 'attempts are being made',
-      prompt: given.prompt,
-      judge: given.judge,
-    },
-    attempts: asJson(rows.map((row) => ({ worker: row.id, judge: null, verdict: 'waiting', score: null }))),
-    ...{ winner: null, trusted: caller.role === 'admin', data: {}, createdAt: at, endedAt: null },
-  }
-  let accepted: { id: string } | undefined
-  try {
-    if (Object.keys(env).length > 0) for (const row of rows) await secrets.put(row.id, env)
-    accepted = await accept(async (tables) => {
+  const accepted = await workerSecrets.keeping(owner, given.worker.env ?? {}, async (kept) => {
+    const rows = await attemptRows(parts, { given, id, owner, caller, at, kept })
+    const race = newRaceRow(given, rows, { id, owner, caller, at })
+    const told = await accept(async (tables) => {
       await tables.races.insert(race)
       for (const row of rows) await insertWorker(tables, row, caller.user)
       const event = raceEvent(race, 'race.started', at, caller.user)
-      await tables.events.append({
-        ...event,
-        data: { ...event.data, attempts: rows.length, judge: race.judge.by, prompt: race.prompt.slice(0, 500) },
-      })
+      const data = { ...event.data, attempts: rows.length, judge: race.judge.by, prompt: race.prompt.slice(0, 500) }
+      await tables.events.append({ ...event, data })
       return { id }
     })
-  } finally {
-    if (accepted?.id !== id) for (const row of rows) await secrets.remove(row.id)
-  }
-  if (accepted.id === id) for (const row of rows) workers.queued(row)
+    if (told.id === id) for (const row of rows) workers.queued(row)
+    return told
+  })
   const stored = await store.read.races.get(accepted.id)
   if (!stored) throw new RegentError('NOT_FOUND', 'the race of this command was forgotten', { details: { what: 'race' } })
   races.look(stored.id)
   return show(parts, stored)
+}
+
+function newRaceRow(given: NewRace, rows: readonly WorkerRow[], { id, owner, caller, at }: Omit<Attempts, 'given' | 'kept'>): RaceRow {
+  const { namespace, prompt, judge } = given
+  return {
+    ...{ id, owner, namespace, state: 'running', reason: 'attempts are being made', prompt, judge },
+    attempts: asJson(rows.map((row) => ({ worker: row.id, judge: null, verdict: 'waiting', score: null }))),
+    ...{ winner: null, trusted: caller.role === 'admin', data: {}, createdAt: at, endedAt: null },
+  }
 }
 
 interface Attempts {
@@ -119,10 +111,11 @@ interface Attempts {
   readonly owner: string
   readonly caller: Caller
   readonly at: number
+  readonly kept: Kept
 }
 
 /** In folders of their own where they can be: attempts at one task must not touch each other's files. */
-async function attemptRows(parts: Parts, { given, id, owner, caller, at }: Attempts): Promise<WorkerRow[]> {
+async function attemptRows(parts: Parts, { given, id, owner, caller, at, kept }: Attempts): Promise<WorkerRow[]> {
   const { worker, variants, n, prompt } = given
   const cwd = worker.cwd ?? (caller.role === 'admin' ? parts.workerSurroundings.project : undefined)
   const worktree = worker.worktree ?? (n > 1 && cwd !== undefined && (await parts.worktrees.isRepository(cwd)))
@@ -136,7 +129,7 @@ async function attemptRows(parts: Parts, { given, id, owner, caller, at }: Attem
       prompt,
       namespace: raceNamespace(id),
     })
-    return newRow(parts.ids.random(), attempt, owner, caller, at, id)
+    return newRow(parts.ids.random(), attempt, owner, caller, at, id, kept)
   })
   const checked = new Set<string>()
   for (const row of rows) {

@@ -94,15 +94,14 @@ export class Races {
   }
 
   async #judge(race: RaceRow, rows: ReadonlyMap<string, WorkerRow>, { attempts, which }: RaceStep & { do: 'judge' }): Promise<boolean> {
-    const { ids, secrets, clock } = this.#p
+    const { ids, clock } = this.#p
     const judges: WorkerRow[] = []
     const told = [...attempts]
     for (const at of which) {
       const one = told[at]
       const attempt = one && rows.get(one.worker)
       if (!one || !attempt) continue
-      const { row, env } = commandJudge(ids.random(), race, attempt, at + 1, clock.now())
-      await secrets.put(row.id, { ...(await secrets.get(attempt.id)), ...env })
+      const row = commandJudge(ids.random(), race, attempt, at + 1, clock.now())
       judges.push(row)
       told[at] = { ...one, judge: row.id }
     }
@@ -111,10 +110,8 @@ export class Races {
   }
 
   async #judgeAll(race: RaceRow, rows: ReadonlyMap<string, WorkerRow>, attempts: readonly Attempt[]): Promise<boolean> {
-    const { ids, secrets, clock } = this.#p
+    const { ids, clock } = this.#p
     const row = modelJudge(ids.random(), race, rows, clock.now())
-    const env = await secrets.get(attemptsOf(race)[0]?.worker ?? '')
-    if (Object.keys(env).length > 0) await secrets.put(row.id, env)
     const change = {
       attempts: asJson(attempts),
       data: { ...race.data, judge: row.id },
@@ -132,10 +129,7 @@ export class Races {
       for (const judge of judges) await insertWorker(tables, judge, 'regent')
       return true
     })
-    for (const judge of judges) {
-      if (begun) this.#p.workers.queued(judge)
-      else await this.#p.secrets.remove(judge.id)
-    }
+    if (begun) for (const judge of judges) this.#p.workers.queued(judge)
   }
 
   async #end(race: RaceRow, { attempts, state, winner, reason }: RaceStep & { do: 'end' }): Promise<boolean> {

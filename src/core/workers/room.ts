@@ -1,4 +1,5 @@
 import { reasonOf } from '../../kernel/errors.ts'
+import type { Secrets } from '../../ports/secrets.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers, Streams } from '../handling.ts'
@@ -11,10 +12,13 @@ import { Races } from './races.ts'
 import { waitOperations } from './wait-operations.ts'
 import { forgetWorker, workerOperations } from './worker-operations.ts'
 import type { WorkerParts } from './worker-parts.ts'
+import { WorkerSecrets } from './worker-secrets.ts'
 import { Workers } from './workers.ts'
 import type { Working } from './working.ts'
 
-export interface RoomOptions extends Working {
+export interface RoomOptions extends Omit<Working, 'workerSecrets'> {
+  readonly secrets: Secrets
+  readonly homeKey: Buffer
   readonly journal: Journal
   readonly runTokens: RunTokens
 }
@@ -32,7 +36,8 @@ export interface WorkersRoom extends WorkerParts {
 
 const FORGET_AT_ONCE = 200
 
-export function workersRoom(options: RoomOptions): WorkersRoom {
+export function workersRoom(given: RoomOptions): WorkersRoom {
+  const options = { ...given, workerSecrets: new WorkerSecrets(given) }
   const crews = new Crews(options.clock, options.ids)
   const permissions: Permissions = new Permissions({
     ...options,

@@ -4,6 +4,7 @@ import { RegentError } from '../../kernel/errors.ts'
 import type { CodingAgent, Turn } from '../../ports/coding-agents.ts'
 import type { RunSpec } from '../../ports/runtime.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
+import { keptOf } from './worker-secrets.ts'
 import type { Working } from './working.ts'
 
 /** Where a turn is worked on. */
@@ -13,9 +14,12 @@ export interface Place {
 }
 
 /** Regent's own may see what Regent sees; others start from little, with a home of their own. */
-export async function environmentOf(row: Pick<WorkerRow, 'id' | 'trusted'>, working: Working): Promise<Record<string, string>> {
+export async function environmentOf(
+  row: Pick<WorkerRow, 'id' | 'trusted' | 'spec' | 'secretsId'>,
+  working: Working,
+): Promise<Record<string, string>> {
   const { base, models } = working.workerSurroundings
-  const given = await working.secrets.get(row.id)
+  const given = await working.workerSecrets.resolved(keptOf(row))
   const own = row.trusted ? { ...base, ...models } : { ...base, HOME: given.HOME ?? (await working.workerFiles.folder(row.id)) }
   return { ...own, ...given }
 }

@@ -166,16 +166,16 @@ function ended({ workers, clock }: WorkerParts, id: string, ms: number, signal: 
 
 /** Forgets an ended worker with all that is kept of it. Throws ILLEGAL_STATE for one that is open. */
 export async function forgetWorker(parts: WorkerParts, row: WorkerRow, actor: string): Promise<void> {
-  const { store, runtime, secrets, workerFiles, worktrees, crews, clock } = parts
+  const { store, runtime, workerSecrets, workerFiles, worktrees, crews, clock } = parts
   if (isOpen(row)) throw new RegentError('ILLEGAL_STATE', `worker ${row.id} is still ${row.state}`, { hint: 'cancel it first' })
   await runtime.forget(row.id)
   if (row.branch !== null) await worktrees.remove(row.id)
   await workerFiles.remove(row.id)
-  await secrets.remove(row.id)
   await store.transaction(async (tables) => {
     if (!(await tables.workers.get(row.id))) return
     await tables.events.append(workerEvent(row, 'worker.deleted', clock.now(), actor))
     await tables.workers.delete(row.id)
   })
+  await workerSecrets.release(row.secretsId)
   crews.note({ ...row, claimed: true })
 }

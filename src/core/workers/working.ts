@@ -4,10 +4,10 @@ import type { Ids } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { CodingAgents } from '../../ports/coding-agents.ts'
 import type { Runtime } from '../../ports/runtime.ts'
-import type { Secrets } from '../../ports/secrets.ts'
 import type { Store } from '../../ports/store.ts'
 import type { WorkerFiles } from '../../ports/worker-files.ts'
 import type { Worktrees } from '../../ports/worktrees.ts'
+import type { WorkerSecrets } from './worker-secrets.ts'
 
 export interface WorkerLimits {
   /** Active ones of a crew, beyond which one that may not wait in the queue is refused. */
@@ -39,7 +39,7 @@ export interface WorkerSurroundings {
 export interface Working {
   readonly store: Store
   readonly runtime: Runtime
-  readonly secrets: Secrets
+  readonly workerSecrets: WorkerSecrets
   readonly codingAgents: CodingAgents
   readonly workerFiles: WorkerFiles
   readonly worktrees: Worktrees

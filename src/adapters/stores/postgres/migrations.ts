@@ -88,7 +88,7 @@ create table writers (node ${text} primary key, last text not null) with (fillfa
 const workers = `
 create table workers (
   id ${text} primary key, owner ${text} not null, namespace ${text} not null, label text, agent ${text} not null,
-  spec text not null, budget text not null, timeout bigint not null, priority bigint not null,
+  spec text not null, secrets_id ${text}, budget text not null, timeout bigint not null, priority bigint not null,
   state ${text} not null, reason text not null, wanted ${text} not null, claimed bigint not null, turn bigint not null, prompt text not null,
   cwd text, branch text, session_id text, begun bigint not null, trusted bigint not null, run_id ${text}, handle text not null, pid bigint, lines bigint not null,
   attempts bigint not null, retry_at bigint, exit_code bigint, result text, failure_kind text, failure text, error_hint text, output_file text,
@@ -97,6 +97,7 @@ create table workers (
 );
 create index workers_by_time on workers (created_at, id);
 create index workers_by_owner on workers (owner, created_at, id);
+create index workers_by_secrets on workers (secrets_id) where secrets_id is not null;
 create index workers_by_race on workers (race_id) where race_id is not null;
 create index workers_open on workers (queued_at, id) where state in ('queued', 'running', 'limited');
 create index workers_unclaimed on workers (owner, namespace) where claimed = 0;

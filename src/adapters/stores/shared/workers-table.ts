@@ -11,6 +11,7 @@ const codec = new Codec<WorkerRow>({
   label: 'plain',
   agent: 'plain',
   spec: 'json',
+  secretsId: 'plain',
   budget: 'json',
   timeout: 'plain',
   priority: 'plain',
@@ -116,6 +117,11 @@ export class WorkersTable implements Workers {
 
   async delete(id: string): Promise<void> {
     await this.#db.sql.deleteFrom('workers').where('id', '=', id).execute()
+  }
+
+  async usesSecrets(secretsId: string): Promise<boolean> {
+    const query = this.#db.sql.selectFrom('workers').select('id').where('secrets_id', '=', secretsId).limit(1)
+    return (await query.executeTakeFirst()) !== undefined
   }
 
   async old(at: number, limit: number): Promise<string[]> {

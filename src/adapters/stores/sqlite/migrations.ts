@@ -78,7 +78,7 @@ create table usages (
 const workers = `
 create table workers (
   id text primary key, owner text not null, namespace text not null, label text, agent text not null,
-  spec text not null, budget text not null, timeout integer not null, priority integer not null,
+  spec text not null, secrets_id text, budget text not null, timeout integer not null, priority integer not null,
   state text not null, reason text not null, wanted text not null, claimed integer not null, turn integer not null, prompt text not null,
   cwd text, branch text, session_id text, begun integer not null, trusted integer not null, run_id text, handle text not null, pid integer, lines integer not null,
   attempts integer not null, retry_at integer, exit_code integer, result text, failure_kind text, failure text, error_hint text, output_file text,
@@ -87,6 +87,7 @@ create table workers (
 ) strict;
 create index workers_by_time on workers (created_at, id);
 create index workers_by_owner on workers (owner, created_at, id);
+create index workers_by_secrets on workers (secrets_id) where secrets_id is not null;
 create index workers_by_race on workers (race_id) where race_id is not null;
 create index workers_open on workers (queued_at, id) where state in ('queued', 'running', 'limited');
 create index workers_unclaimed on workers (owner, namespace) where claimed = 0;
