@@ -13,7 +13,7 @@ export interface Place {
 }
 
 /** Regent's own may see what Regent sees; others start from little, with a home of their own. */
-export async function environmentOf(row: Pick<WorkerRow, 'id' | 'trusted'>, working: Working): Promise<Record<string, string>> {
+async function environmentOf(row: Pick<WorkerRow, 'id' | 'trusted'>, working: Working): Promise<Record<string, string>> {
   const { base, models } = working.workerSurroundings
   const given = await working.secrets.get(row.id)
   const own = row.trusted ? { ...base, ...models } : { ...base, HOME: given.HOME ?? (await working.workerFiles.folder(row.id)) }
@@ -84,7 +84,7 @@ export function turnFor({ row, agent, budgetUsd }: Omit<TurnInput, 'runId' | 'pl
   }
 }
 
-export const asks = ({ spec }: WorkerRow, agent: CodingAgent): boolean => spec.permissions === 'ask' && agent.can.permissions
+const asks = ({ spec }: WorkerRow, agent: CodingAgent): boolean => spec.permissions === 'ask' && agent.can.permissions
 
 /** What the runtime starts for a turn. */
 export async function specOf(input: TurnInput, working: Working): Promise<RunSpec> {
