@@ -16,11 +16,25 @@ const context: CliContext = {
     const [{ inspectConfig }, { jsonSchema, settings }] = await Promise.all([import('./config/load.ts'), import('./config/schema.ts')])
     return { inspect: (flags) => inspectConfig({ flags, env, cwd }), jsonSchema, settings }
   },
+  async mcp(flags, { tools, namespace, api }) {
+    const [{ locateHome }, { loadConfig }, { serveMcp }, { version }] = await Promise.all([
+      import('./config/locate.ts'),
+      import('./config/load.ts'),
+      import('./mcp-stdio.ts'),
+      import('./config/version.ts'),
+    ])
+    const { workers } = loadConfig({ flags: only(flags, ['home', 'project']), env, cwd })
+    const place = { home: await locateHome(flags, env, cwd), url: flags.url || env.REGENT_URL, token: env.REGENT_TOKEN || undefined }
+    await serveMcp({ ...place, launcher: context.launcher, cwd, env, tools, namespace, api: api ?? workers.api, version })
+  },
   async offline(flags) {
     const [{ loadConfig }, { offline }] = await Promise.all([import('./config/load.ts'), import('./compose-offline.ts')])
     return offline(loadConfig({ flags, env, cwd }))
   },
 }
+
+const only = (flags: Readonly<Record<string, string | undefined>>, names: readonly string[]) =>
+  Object.fromEntries(Object.entries(flags).filter(([name]) => names.includes(name)))
 
 const wantsHelp = argv.includes('--help') || argv.includes('-h')
 const verb = verbIndex(argv)

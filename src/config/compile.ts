@@ -48,6 +48,7 @@ export function compile(written: WrittenConfig, project: string, env: Env, doten
     logLevel: written.log.level,
     allowedHosts: http.allowed_hosts,
     allowedOrigins: http.allowed_origins,
+    idleExitMs: written.idle_exit === 'off' ? null : secondsOf(written.idle_exit) * 1000,
     stopAgents: written.stop_agents,
     template: written.template,
     models: {

@@ -22,6 +22,8 @@ export interface Config {
   /** Values of the Host header that are accepted beside the local ones. */
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
+  /** Regent ends by itself so long after nobody needs it; null: never. */
+  readonly idleExitMs: number | null
   /** A Regent that is told to stop ends its agents. */
   readonly stopAgents: boolean
   /** Absolute path of the user's own agent template; undefined: the shipped one. */

@@ -15,6 +15,13 @@ const top = {
     env: ['REGENT_STOP_AGENTS'],
     flag: 'stop-agents',
   }),
+  idle_exit: from(
+    z
+      .union([seconds(1, 86_400), z.literal('off')])
+      .default('off')
+      .describe('time after which Regent ends by itself when no client, run or wanted agent needs it'),
+    { env: ['REGENT_IDLE_EXIT'], flag: 'idle-exit' },
+  ),
   home: from(z.string().min(1).optional().describe('data folder; default regent in $XDG_DATA_HOME, or in ~/.local/share'), {
     env: ['REGENT_HOME'],
     flag: 'home',

@@ -9,7 +9,7 @@ export const failureKinds = ['timeout', 'exit', 'error', 'session', 'missing', '
 export type FailureKind = (typeof failureKinds)[number]
 
 /** Names of coding agents that Regent knows; `command` runs any program by a template. */
-export const agentKind = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a coding agent, such as claude')
+const agentKind = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a coding agent, such as claude')
 
 /** Whose winners one `wait` looks at, beside the owner: a word or the path of a folder. */
 export const namespaceName = z
@@ -80,7 +80,7 @@ export const newWorker = z.strictObject({
 })
 export type NewWorker = z.output<typeof newWorker>
 
-export const workerUsage = z
+const workerUsage = z
   .object({
     input_tokens: z.number().int(),
     output_tokens: z.number().int(),
@@ -135,7 +135,7 @@ export const pendingPermission = z
 export type PendingPermission = z.output<typeof pendingPermission>
 
 /** What a worker printed, as its CLI's dialect reads it. `raw`: a line that is none of the others. */
-export const outputKinds = ['session', 'text', 'tool_call', 'tool_result', 'usage', 'result', 'limit', 'raw'] as const
+const outputKinds = ['session', 'text', 'tool_call', 'tool_result', 'usage', 'result', 'limit', 'raw'] as const
 export const outputItem = z
   .object({
     kind: z.enum(outputKinds),

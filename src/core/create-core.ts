@@ -165,23 +165,42 @@ export function createCore(options: CoreOptions): RunningCore {
       closing = true
       stopKeeping()
       await tellAll(options, 'regent.stopping').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the stop was not told'))
-      resources.close()
-      metrics.close()
-      watching.close()
-      watch.close()
-      supervisor.close()
-      parts.room.close()
-      links.closeAll('Regent stops')
-      await channels.close()
-      await outbox.close()
+      await closeParts(parts)
     },
   }
+}
+
+/** Resolves once the channels and the outbox have let go of their brokers. */
+async function closeParts(parts: Parts): Promise<void> {
+  for (const part of [parts.resources, parts.metrics, parts.watching, parts.watch, parts.supervisor, parts.room]) part.close()
+  parts.links.closeAll('Regent stops')
+  await parts.channels.close()
+  await parts.outbox.close()
 }
 
 /** What agents say of themselves, but for those of which Regent knows better. */
 const shownOver = (presence: Presence, observed: Observed): Pick<Presence, 'of'> => ({
   of: (agentId) => (observed.stalled(agentId) ? { ...presence.of(agentId), activity: 'stalled' } : presence.of(agentId)),
 })
+
+/** How agents look: what they say of themselves, and what Regent sees. */
+function viewingOf(
+  { clock, calendar }: CoreOptions,
+  { presence, observed, channels }: { readonly presence: Presence; readonly observed: Observed; readonly channels: Channels },
+): Viewing {
+  return {
+    clock,
+    presence: shownOver(presence, observed),
+    conditionsOf: (agentId) => [...channels.conditionsOf(agentId), ...observed.conditions(agentId)],
+    healthOf: (agentId) => observed.health(agentId),
+    resourcesOf: (agentId) => observed.resources(agentId),
+    schedulesOf: ({ policy }) =>
+      (policy.schedules ?? []).map(({ cron, timezone, action }) => ({
+        ...{ cron, timezone, action },
+        next: calendar.next(cron, timezone, clock.now()),
+      })),
+  }
+}
 
 type Parts = ReturnType<typeof partsOf>
 
@@ -205,18 +224,7 @@ function partsOf(options: CoreOptions) {
     worked: (agentId) => watching.worked(agentId),
   })
   const channels: Channels = new Channels({ ...options, journal, links })
-  const viewing: Viewing = {
-    clock,
-    presence: shownOver(presence, observed),
-    conditionsOf: (agentId) => [...channels.conditionsOf(agentId), ...observed.conditions(agentId)],
-    healthOf: (agentId) => observed.health(agentId),
-    resourcesOf: (agentId) => observed.resources(agentId),
-    schedulesOf: ({ policy }) =>
-      (policy.schedules ?? []).map(({ cron, timezone, action }) => ({
-        ...{ cron, timezone, action },
-        next: options.calendar.next(cron, timezone, clock.now()),
-      })),
-  }
+  const viewing = viewingOf(options, { presence, observed, channels })
   const room: WorkersRoom = workersRoom({ ...options, linkOf, journal, runTokens })
   const outbox = new Outbox({ ...options, journal })
   const watch = new BrokerWatch(options)

@@ -57,6 +57,11 @@ describe('loadConfig', () => {
         limits: { memory_bytes: 2 ** 30, cpus: 1, pids: 256, open_files: 4096 },
       },
       logs: { maxBytes: 10 * 2 ** 20, keep: 3, maxAgeMs: 30 * 86_400_000 },
+      workers: {
+        ...{ maxActive: 10, running: 32, runningPerOwner: 32, runningPerNamespace: 10, runningPerAgent: {}, api: 'readme' },
+        ownerBudget: { usd: null, tokens: null, seconds: null },
+        keptMs: 30 * 86_400_000,
+      },
       events: { keep: 100_000 },
       teamEnv: {},
       baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/alice' },

@@ -1,7 +1,7 @@
 import { createCodingAgents } from '../../src/adapters/coding-agents/coding-agents.ts'
 import type { Working } from '../../src/core/workers/working.ts'
 
-export const workerLimits: Working['workerLimits'] = {
+const workerLimits: Working['workerLimits'] = {
   maxActive: 10,
   running: 32,
   runningPerOwner: 32,
@@ -22,16 +22,16 @@ export function fakeWorkers(
     workerFiles: {
       async writeOutput(workerId, text) {
         outputs.set(workerId, text)
-        return `/home/logs/worker-${workerId}.json`
+        return `/somewhere/logs/worker-${workerId}.json`
       },
       readOutput: async (workerId) => outputs.get(workerId),
-      folder: async (workerId) => `/home/work/${workerId}`,
+      folder: async (workerId) => `/somewhere/work/${workerId}`,
       isFolder: async () => true,
       remove: async (workerId) => void outputs.delete(workerId),
     },
     worktrees: {
       isRepository: async () => false,
-      make: async (workerId) => ({ cwd: `/home/worktrees/${workerId}`, branch: `regent/${workerId}` }),
+      make: async (workerId) => ({ cwd: `/somewhere/worktrees/${workerId}`, branch: `regent/${workerId}` }),
       remove: async () => {},
     },
     workerLimits: { ...workerLimits, ...over },

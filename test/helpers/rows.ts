@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentRow, ApprovalRow, CommandRow, LifeRow, NewEvent, NewMessage, RunRow, TokenRow } from '../../src/ports/store.ts'
+import type { RaceRow, TurnRow, WorkerRow } from '../../src/ports/worker-store.ts'
 
 /** Rows as the core would write them, with whatever a test cares about put over them. */
 export function agentRow(over: Partial<AgentRow> = {}): AgentRow {
@@ -86,7 +87,7 @@ export function messageRow(agentId: string, over: Partial<NewMessage> = {}): New
   }
 }
 
-export function approvalRow(agentId: string, over: Partial<ApprovalRow> = {}): ApprovalRow {
+export function approvalRow(agentId: string | null, over: Partial<ApprovalRow> = {}): ApprovalRow {
   return {
     id: randomUUID(),
     agentId,
@@ -114,4 +115,89 @@ export function tokenRow(over: Partial<TokenRow> = {}): TokenRow {
 
 export function commandRow(over: Partial<CommandRow> = {}): CommandRow {
   return { caller: 'ann', key: randomUUID(), operation: 'agents.create', inputHash: 'x', answer: { ok: true }, at: 6_000, ...over }
+}
+
+export function workerRow(over: Partial<WorkerRow> = {}): WorkerRow {
+  return {
+    id: randomUUID(),
+    owner: 'ann',
+    namespace: 'default',
+    label: null,
+    secretsId: null,
+    agent: 'claude',
+    spec: { env: {}, args: [], worktree: false, permissions: 'cli', permission_timeout: 120, stream: true, wait_limits: true },
+    budget: {},
+    timeout: 300_000,
+    priority: 0,
+    state: 'queued',
+    reason: 'waits for its turn',
+    wanted: 'run',
+    claimed: false,
+    turn: 1,
+    prompt: 'do it',
+    cwd: null,
+    branch: null,
+    sessionId: null,
+    begun: false,
+    trusted: false,
+    runId: null,
+    handle: null,
+    pid: null,
+    lines: 0,
+    attempts: 0,
+    retryAt: null,
+    exitCode: null,
+    result: null,
+    failureKind: null,
+    failure: null,
+    errorHint: null,
+    outputFile: null,
+    inputTokens: 0,
+    outputTokens: 0,
+    costUsd: null,
+    ranFor: 0,
+    raceId: null,
+    createdAt: 1_000,
+    queuedAt: 1_000,
+    startedAt: null,
+    endedAt: null,
+    ...over,
+  }
+}
+
+export function turnRow(workerId: string, over: Partial<TurnRow> = {}): TurnRow {
+  return {
+    workerId,
+    turn: 1,
+    owner: 'ann',
+    prompt: 'do it',
+    runId: null,
+    state: 'queued',
+    startedAt: null,
+    endedAt: null,
+    inputTokens: 0,
+    outputTokens: 0,
+    costUsd: null,
+    ranFor: 0,
+    ...over,
+  }
+}
+
+export function raceRow(over: Partial<RaceRow> = {}): RaceRow {
+  return {
+    id: randomUUID(),
+    owner: 'ann',
+    namespace: 'default',
+    state: 'running',
+    reason: 'its attempts run',
+    prompt: 'do it',
+    judge: { by: 'first' },
+    attempts: [],
+    winner: null,
+    trusted: false,
+    data: {},
+    createdAt: 1_000,
+    endedAt: null,
+    ...over,
+  }
 }

@@ -18,7 +18,7 @@ export const attemptsOf = ({ attempts }: Pick<RaceRow, 'attempts'>): Attempt[] =
 export const asJson = (attempts: readonly Attempt[]): Json => attempts.map((one) => ({ ...one }))
 
 /** The worker that judges all attempts at once, where a model does. */
-export const commonJudge = ({ data }: Pick<RaceRow, 'data'>): string | null => (typeof data.judge === 'string' ? data.judge : null)
+const commonJudge = ({ data }: Pick<RaceRow, 'data'>): string | null => (typeof data.judge === 'string' ? data.judge : null)
 
 /** What is to happen next in a race. */
 export type RaceStep =
@@ -133,7 +133,7 @@ function byModel(race: RaceRow, attempts: readonly Attempt[], rows: Rows): RaceS
 }
 
 /** The last number in a text. */
-export function numberAtEnd(text: string): number | undefined {
+function numberAtEnd(text: string): number | undefined {
   const found = text.match(/[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi)?.at(-1)
   const value = Number(found)
   return found !== undefined && Number.isFinite(value) ? value : undefined

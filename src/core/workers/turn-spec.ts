@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** Regent's own may see what Regent sees; others start from little, with a home of their own. */
-export async function environmentOf(
+async function environmentOf(
   row: Pick<WorkerRow, 'id' | 'trusted' | 'spec' | 'secretsId'>,
   working: Working,
 ): Promise<Record<string, string>> {
@@ -88,7 +88,7 @@ export function turnFor({ row, agent, budgetUsd }: Omit<TurnInput, 'runId' | 'pl
   }
 }
 
-export const asks = ({ spec }: WorkerRow, agent: CodingAgent): boolean => spec.permissions === 'ask' && agent.can.permissions
+const asks = ({ spec }: WorkerRow, agent: CodingAgent): boolean => spec.permissions === 'ask' && agent.can.permissions
 
 /** What the runtime starts for a turn. */
 export async function specOf(input: TurnInput, working: Working): Promise<RunSpec> {

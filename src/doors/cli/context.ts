@@ -16,8 +16,16 @@ export interface CliContext {
   readonly locateHome: (flags: Flags) => Promise<string>
   /** Loaded on first use: only `config`, `doctor` and `serve --help` need it. */
   readonly config: () => Promise<ConfigTools>
+  /** Serves MCP on stdin and stdout until they are closed. */
+  readonly mcp: (flags: Flags, options: McpServing) => Promise<void>
   /** What works on a home without a server. Throws INVALID for a configuration that is wrong. */
   readonly offline: (flags: Flags) => Promise<OfflineTools>
+}
+
+export interface McpServing {
+  readonly tools: 'workers' | 'agents' | 'all'
+  readonly namespace: string
+  readonly api?: 'readme' | 'state'
 }
 
 /** Each throws ILLEGAL_STATE, naming it, while a Regent serves the home. */

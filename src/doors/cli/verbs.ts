@@ -120,6 +120,7 @@ export const verbs: readonly Verb[] = [
     load: () => import('./verbs/bus.ts'),
   },
   { name: 'completion', group: REGENT, summary: 'print the completion script of a shell', load: () => import('./verbs/completion.ts') },
+  { name: 'mcp', group: REGENT, summary: 'serve MCP tools on stdin and stdout', load: () => import('./verbs/mcp.ts') },
   { name: 'docs', group: REGENT, summary: 'where the documentation is', load: () => import('./verbs/docs.ts') },
   { name: 'version', group: REGENT, summary: 'show the versions of the command and the server', load: () => import('./verbs/version.ts') },
 ]

@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createClient } from './client/client.ts'
+import { findServer } from './client/find-server.ts'
+import type { Endpoint } from './client/http.ts'
+import type { Output, StreamName, ValueName } from './contract/operations.ts'
+import { workerVariables } from './contract/worker-variables.ts'
+import type { ToolSet } from './doors/mcp/server.ts'
+import { serveToolsOverStdio } from './doors/mcp/stdio.ts'
+import type { ToolHost } from './doors/mcp/tool-host.ts'
+import { RegentError } from './kernel/errors.ts'
+
+export interface McpOptions {
+  readonly home: string
+  readonly launcher: string
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Given by the caller; undefined: that of home, which is started where none runs. */
+  readonly url: string | undefined
+  readonly token: string | undefined
+  readonly tools: ToolSet
+  readonly namespace: string
+  readonly api: 'readme' | 'state'
+  readonly version: string
+}
+
+/** How long a Regent may take to come back, or to start. */
+const PATIENCE_MS = 60_000
+const LOOK_MS = 100
+/** A Regent that was started for its clients ends after 10 minutes without any. */
+const IDLE_EXIT = '10m'
+const SIGN_OF_LIFE_MS = 60_000
+/** Beyond what a wait was asked for. */
+const SLACK_MS = 5000
+
+/** An MCP server over stdio: a client of the home's Regent, which lives on when this process ends. */
+export async function serveMcp(options: McpOptions): Promise<void> {
+  const regent = new PatientRegent(options)
+  await regent.endpoint()
+  const alive = setInterval(() => regent.signOfLife(), SIGN_OF_LIFE_MS)
+  const { cwd, env, namespace, api, tools, version } = options
+  const host: Omit<ToolHost, 'afterAnswer'> = {
+    call: (name, input, given) => regent.call(name, input, given),
+    open: (name, input, signal) => regent.open(name, input, signal),
+    namespace,
+    caller: { cwd, env: workerVariables(env) },
+    api,
+  }
+  try {
+    await serveToolsOverStdio({ host, tools, version })
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+/** Regent as a client sees it that outlives its restarts. */
+class PatientRegent {
+  readonly #o: McpOptions
+  #starting: Promise<void> | undefined
+
+  constructor(options: McpOptions) {
+    this.#o = options
+  }
+
+  /** Calls that change something carry a key, so that one that is sent again has one effect. */
+  async call<N extends ValueName>(name: N, input: unknown, { signal, key }: Parameters<ToolHost['call']>[2]): Promise<Output<N>> {
+    const until = performance.now() + timeoutOf(input) + PATIENCE_MS
+    const asked = performance.now()
+    for (;;) {
+      try {
+        const client = createClient(await this.endpoint(signal))
+        return await client.call(name, lessOf(input, performance.now() - asked) as never, { signal, ...(key !== undefined && { key }) })
+      } catch (error) {
+        if (signal.aborted || !isAway(error) || performance.now() > until) throw error
+        await pause(LOOK_MS, undefined, { signal })
+      }
+    }
+  }
+
+  async *open<N extends StreamName>(name: N, input: unknown, signal: AbortSignal): AsyncGenerator<Output<N>> {
+    const client = createClient({ ...(await this.endpoint(signal)), relocate: () => this.endpoint(signal) })
+    yield* client.open(name, input as never, { signal })
+  }
+
+  /** Where Regent is; started where none runs and none was named. */
+  async endpoint(signal?: AbortSignal): Promise<Endpoint> {
+    const { home, url, token } = this.#o
+    const until = performance.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return findServer({ home, url, token })
+      } catch (error) {
+        if (!isAway(error) || performance.now() > until) throw error
+        this.#starting ??= this.#start().finally(() => {
+          this.#starting = undefined
+        })
+        await pause(LOOK_MS, undefined, { signal })
+      }
+    }
+  }
+
+  /** Keeps a Regent that was started for its clients; starts none. */
+  signOfLife(): void {
+    const { home, url, token } = this.#o
+    try {
+      void createClient(findServer({ home, url, token }))
+        .call('workers.list', { limit: 1 })
+        .catch(() => undefined)
+    } catch {
+      // The next call starts one.
+    }
+  }
+
+  /** Resolves when the one that was started has ended, which it does at once where another serves the home. */
+  #start(): Promise<void> {
+    const { home, launcher, cwd, env } = this.#o
+    mkdirSync(home, { recursive: true, mode: 0o700 })
+    const log = openSync(join(home, 'regent.out'), 'a', 0o600)
+    try {
+      const args = ['serve', '--home', home, '--port', '0', '--orchestrator-port', 'off', '--idle-exit', IDLE_EXIT]
+      const child = spawn(launcher, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', log, log] })
+      child.unref()
+      return new Promise((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()))
+    } finally {
+      closeSync(log)
+    }
+  }
+}
+
+const isAway = (error: unknown): boolean =>
+  error instanceof RegentError && error.code === 'UNAVAILABLE' && (error.details.what === 'server' || error.retryAfter !== undefined)
+
+const timeoutOf = (input: unknown): number => {
+  const { timeout, wait } = input as { timeout?: unknown; wait?: unknown }
+  return wait === true && typeof timeout === 'number' ? timeout + SLACK_MS : 0
+}
+
+/** A wait that is begun anew waits for what is left of its time. */
+function lessOf(input: unknown, ms: number): unknown {
+  const { timeout, wait } = input as { timeout?: unknown; wait?: unknown }
+  return wait === true && typeof timeout === 'number' ? { ...(input as object), timeout: Math.max(0, Math.round(timeout - ms)) } : input
+}
