@@ -1,6 +1,7 @@
 import { type Composed, compose } from './compose.ts'
 import type { Config } from './config/config.ts'
 import { version } from './config/version.ts'
+import { endWhenIdle } from './doors/http/idle.ts'
 import { listen } from './doors/http/listeners.ts'
 import { createHttpServer } from './doors/http/server.ts'
 import type { AgentCommandsDoor } from './doors/rabbitmq/door.ts'
@@ -20,7 +21,7 @@ import type { Logger } from './kernel/logger.ts'
 export async function serve(config: Config): Promise<'over' | 'restart'> {
   let address = ''
   const composed = await compose(config, () => `${address.replace(/^http/, 'ws')}/link`)
-  const { core, home, logger } = composed
+  const { core, clock, home, logger } = composed
   watchForBugs(logger)
   for (const warning of config.warnings) logger.warn({}, warning)
   try {
@@ -44,8 +45,13 @@ export async function serve(config: Config): Promise<'over' | 'restart'> {
     logger.info({ version, address, home: home.dir, project: config.project, adopted }, 'Regent is ready')
     if (config.orchestratorPort !== 'off')
       logger.info({ port: config.orchestratorPort }, 'the orchestrator API is not there yet: its port stays closed')
+    const idle =
+      config.idleExitMs === null
+        ? undefined
+        : endWhenIdle(config.idleExitMs, { app, core, clock, logger }, () => asked.abort('nobody needs it'))
     process.stdout.write(`regent ready ${address}\n`)
     await told(config.stopAgents ? 'Regent stops, and its agents with it' : 'Regent stops; agents live on', logger, asked.signal)
+    idle?.()
     core.refuse()
     if (config.stopAgents && !restart.signal.aborted) await stopAgents(composed)
     await home.removeAddress()
@@ -75,11 +81,24 @@ async function openDoors(config: Config, { core, clock, logger }: Composed, open
     clock,
   })
   const link = createLinkDoor({ links: core.links, gate, logger, clock })
-  const app = createHttpServer({ core, gate, logger, version, clock, upgrades: new Map([['/link', link]]) })
+  const app = createHttpServer({
+    core,
+    gate,
+    logger,
+    version,
+    clock,
+    upgrades: new Map([['/link', link]]),
+    mcp: () => loadMcp(config, core, logger),
+  })
   await core.begin()
   const port = await listen(app, { host: config.host, port: config.port })
   opened(`http://${asHostName(reachable(config.host))}:${port}`)
   return app
+}
+
+async function loadMcp({ workers }: Config, core: Composed['core'], logger: Logger) {
+  const { createMcpHttp } = await import('./doors/mcp/http.ts')
+  return createMcpHttp({ core, version, api: workers.api, logger })
 }
 
 /** For supervisorctl; without its socket Regent serves all the same. */

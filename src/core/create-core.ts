@@ -1,5 +1,6 @@
 import type { ChannelDefaults, ChannelHold } from '../contract/channels.ts'
 import type { Policy } from '../contract/policy.ts'
+import { liveStates } from '../contract/states.ts'
 import type { Check } from '../contract/system.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { type RegentError, reasonOf } from '../kernel/errors.ts'
@@ -102,8 +103,8 @@ export interface RunningCore extends Core {
    * Resolves with how many still live.
    */
   stopAgents(): Promise<number>
-  /** Whether a worker is queued, runs, or waits for its provider. */
-  workersActive(): boolean
+  /** Whether anything needs this Regent: an agent that is wanted or lives, a worker that is queued, runs, or waits for its provider. */
+  busy(): Promise<boolean>
   /** Ends the work of Regent, no run of an agent. */
   close(): Promise<void>
 }
@@ -159,7 +160,10 @@ export function createCore(options: CoreOptions): RunningCore {
       closing = true
     },
     permissions: parts.room.permissions,
-    workersActive: () => parts.room.active,
+    async busy() {
+      if (parts.room.active) return true
+      return (await store.read.lives.list()).some(({ desired, state }) => desired === 'running' || liveStates.includes(state))
+    },
     stopAgents: () => supervisor.haltAll(),
     async close() {
       closing = true

@@ -13,11 +13,17 @@ import { parseBody } from './json-body.ts'
 import { type HttpLimits, httpLimits } from './limits.ts'
 import { createServers } from './listeners.ts'
 import { managerApi } from './manager-api.ts'
+import { type LoadMcp, mcpRoutes } from './mcp.ts'
 import { nativeApi } from './native-api.ts'
 import { closing, createShutdown } from './shutdown.ts'
 import { unknownRoutes } from './unknown.ts'
+import { workerLinkRoutes } from './worker-link.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** Requests and streams that are not over, and when the last one was; elapsed ms. */
+    requestsUnderWay(): { readonly count: number; readonly lastAt: number }
+  }
   interface FastifyRequest {
     /** Who asks; set by the gate before any handler runs. */
     caller: Caller
@@ -37,6 +43,7 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>
   /** false: no page at /docs. */
   readonly docs?: boolean
+  readonly mcp?: LoadMcp
   /** Doors that take connections over, by path (`/link`). They are closed with the server. */
   readonly upgrades?: ReadonlyMap<string, UpgradeDoor>
 }
@@ -72,16 +79,21 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.decorate('servers', servers)
   takeJsonOnly(app)
   app.decorateRequest('caller')
+  countRequests(app, clock)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders).header('x-request-id', request.id)
     if (shutdown.begun) throw closing()
     shutdown.enter(reply.raw)
-    request.caller = await gate.admit(request.raw, { via: 'http', creates: request.routeOptions.config.creates === true })
+    const { creates, forRuns } = request.routeOptions.config
+    if (forRuns) gate.check(request.raw)
+    else request.caller = await gate.admit(request.raw, { via: 'http', creates: creates === true })
   })
   app.setErrorHandler(fail)
   unknownRoutes(app)
   nativeApi(app, { core, shutdown, limits, logger })
   managerApi(app, { core, shutdown, logger })
+  workerLinkRoutes(app, { core, gate })
+  mcpRoutes(app, options.mcp, shutdown)
   healthRoutes(app, { core, auth: gate.auth, version, clock, logger })
   docsRoutes(app, version, options.docs !== false)
   app.addHook('preClose', async () => {
@@ -94,6 +106,20 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     shutdown.done()
   })
   return app
+}
+
+function countRequests(app: FastifyInstance, clock: Clock): void {
+  let count = 0
+  let lastAt = clock.elapsed()
+  app.decorate('requestsUnderWay', () => ({ count, lastAt }))
+  app.addHook('onRequest', async (_request, reply) => {
+    count++
+    lastAt = clock.elapsed()
+    reply.raw.once('close', () => {
+      count--
+      lastAt = clock.elapsed()
+    })
+  })
 }
 
 /** An empty body equals none. Poisoned keys are refused by checkJson, with their path. */
