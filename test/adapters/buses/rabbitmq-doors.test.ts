@@ -200,11 +200,13 @@ function standingBy(world: RabbitWorld): void {
     expect(two.got).toEqual([])
     proxy.refuse()
     await send(third, 'after')
-    await until(() => two.got.length === 1, 'it at the second', 30_000)
+    // What the first had taken and whose acknowledgement was under way at the cut comes to the second once more.
+    const atSecond = () => bodies(two.got).filter((body) => !body.startsWith('before-'))
+    await until(() => atSecond().length === 1, 'it at the second', 30_000)
     proxy.heal()
     await until(() => first.status().connected, 'the first is back', 30_000)
     for (let at = 0; at < 20; at++) await send(third, `again-${at}`)
-    await until(() => two.got.length === 21, 'all at the second')
+    await until(() => atSecond().length === 21, 'all at the second')
     expect(one.got).toHaveLength(20)
   })
 }
