@@ -41,7 +41,7 @@ export async function serveMcp(options: McpOptions): Promise<void> {
   await regent.endpoint()
   const alive = setInterval(() => regent.signOfLife(), SIGN_OF_LIFE_MS)
   const { cwd, env, namespace, api, tools, version } = options
-  const host: Omit<ToolHost, 'afterAnswer'> = {
+  const host: Omit<ToolHost, 'afterAnswer' | 'settling'> = {
     call: (name, input, given) => regent.call(name, input, given),
     open: (name, input, signal) => regent.open(name, input, signal),
     namespace,

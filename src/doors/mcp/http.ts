@@ -7,6 +7,7 @@ import { reasonOf } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { Answers } from './answers.ts'
 import { createToolServer, type ToolSet, toolSets } from './server.ts'
+import { Settling } from './settling.ts'
 import type { ToolHost } from './tool-host.ts'
 import { transcriptUri } from './transcripts.ts'
 import { transcriptEvents } from './watch-transcripts.ts'
@@ -39,6 +40,7 @@ export function createMcpHttp({ core, version, api, logger }: McpHttpOptions): M
   const handler = createMcpHandler((context) => serverFor(context, version), { onerror })
   const handleNode = toNodeHandler(handler, { onerror })
   const over = new AbortController()
+  const settling = new Settling()
   let following = false
   const follow = async (): Promise<void> => {
     const context = { caller: core.identity.localAdmin('mcp'), signal: over.signal }
@@ -57,7 +59,7 @@ export function createMcpHttp({ core, version, api, logger }: McpHttpOptions): M
       response.once('finish', () => answers.close(true))
       response.once('close', () => answers.close(false))
       const place = placeOf(request)
-      const host = hostFor({ core, api, caller, signal, answers, namespace: place.namespace })
+      const host = hostFor({ core, api, caller, signal, answers, settling, namespace: place.namespace })
       const auth = { token: '', clientId: caller.user, scopes: [], extra: { host, tools: place.tools } }
       await handleNode(Object.assign(request, { auth, method: request.method ?? 'GET', url: request.url ?? '/' }), response, body)
     },
@@ -74,10 +76,11 @@ interface Hosting {
   readonly caller: Caller
   readonly signal: AbortSignal
   readonly answers: Answers
+  readonly settling: Settling
   readonly namespace: string
 }
 
-function hostFor({ core, api, caller, signal: gone, answers, namespace }: Hosting): ToolHost {
+function hostFor({ core, api, caller, signal: gone, answers, settling, namespace }: Hosting): ToolHost {
   const context = (signal: AbortSignal, key?: string) => ({
     caller: { ...caller, via: 'mcp' },
     signal: AbortSignal.any([signal, gone]),
@@ -91,6 +94,7 @@ function hostFor({ core, api, caller, signal: gone, answers, namespace }: Hostin
     namespace,
     caller: {},
     api,
+    settling,
     afterAnswer: (id, settle) => answers.add(id, settle),
   }
 }

@@ -85,6 +85,7 @@ export function registerFurtherTools(server: McpServer, host: ToolHost): void {
     },
     ({ states, limit }, { mcpReq }) =>
       told(async () => {
+        await host.settling.done()
         const input = { namespace: host.namespace, limit, ...(states && { states }) }
         const { workers, next_cursor } = await host.call('workers.list', input, { signal: mcpReq.signal })
         return objectAnswer({ workers: workers.map(short), truncated: next_cursor !== null })

@@ -29,7 +29,7 @@ const known = /^(Max \d+ active workers\.|.* not in PATH)$/
 
 export function failure(error: unknown): ToolAnswer {
   if (!(error instanceof RegentError)) return errorAnswer(reasonOf(error))
-  const fields = error.fields.map(({ path, message }) => `${path}: ${message}`)
+  const fields = error.fields.map(({ path, message }) => `${path}: ${message}`).filter((line) => !error.message.includes(line))
   const more = known.test(error.message) ? [] : [...fields, ...(error.hint === undefined ? [] : [error.hint])]
   return errorAnswer([error.message, ...more].join('\n'))
 }

@@ -2,11 +2,12 @@ import { type JSONRPCMessage, serializeMessage } from '@modelcontextprotocol/ser
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio'
 import { Answers } from './answers.ts'
 import { createToolServer, type ToolSet } from './server.ts'
+import { Settling } from './settling.ts'
 import type { ToolHost } from './tool-host.ts'
 import { watchTranscripts } from './watch-transcripts.ts'
 
 export interface StdioOptions {
-  readonly host: Omit<ToolHost, 'afterAnswer'>
+  readonly host: Omit<ToolHost, 'afterAnswer' | 'settling'>
   readonly tools: ToolSet
   readonly version: string
 }
@@ -16,7 +17,7 @@ export async function serveToolsOverStdio({ host, tools, version }: StdioOptions
   const answers = new Answers()
   const closed = Promise.withResolvers<void>()
   const transport = new FlushingTransport(answers)
-  const whole: ToolHost = { ...host, afterAnswer: (id, settle) => answers.add(id, settle) }
+  const whole: ToolHost = { ...host, settling: new Settling(), afterAnswer: (id, settle) => answers.add(id, settle) }
   const over = new AbortController()
   const handle = serveStdio(
     () => {

@@ -8,6 +8,7 @@ import { stateOf } from './worker-states.ts'
 
 /** So that a client's own limit on silence holds. */
 const PROGRESS_MS = 5000
+const SETTLE_MS = 20_000
 
 export interface WaitArguments {
   readonly timeout: number
@@ -18,6 +19,7 @@ export interface WaitArguments {
 export async function waitTool(host: ToolHost, { timeout, worker_id }: WaitArguments, ctx: ServerContext): Promise<ToolAnswer> {
   const stopProgress = tellProgress(ctx, timeout)
   try {
+    await host.settling.done()
     const answer = await ask(host, timeout, worker_id, ctx.mcpReq.signal)
     if (answer.lease !== null) claimAfter(host, answer.lease, ctx)
     return toldOf(host, answer, timeout, worker_id)
@@ -46,11 +48,15 @@ function ask(host: ToolHost, timeout: number, workerId: string | undefined, sign
 }
 
 function claimAfter(host: ToolHost, lease: string, { mcpReq }: ServerContext): void {
-  const settle = (keep: boolean) => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  host.settling.add(promise)
+  host.afterAnswer(mcpReq.id, (keep) => {
     // Where it cannot be settled, its end is told again: never lost, at worst told twice.
-    host.call('workers.claim', { lease, keep }, { signal: AbortSignal.timeout(20_000) }).catch(() => undefined)
-  }
-  host.afterAnswer(mcpReq.id, settle)
+    void host
+      .call('workers.claim', { lease, keep }, { signal: AbortSignal.timeout(SETTLE_MS) })
+      .catch(() => undefined)
+      .finally(resolve)
+  })
 }
 
 function toldOf(

@@ -100,6 +100,7 @@ export interface NewTask {
 
 /** Its id. A create that is sent again, since nobody answered, has one effect. */
 export async function createWorker(host: ToolHost, { env, ...given }: NewTask, signal: AbortSignal): Promise<string> {
+  await host.settling.done()
   const { cwd, env: own } = host.caller
   const worker = {
     ...(cwd !== undefined && { cwd }),
@@ -111,6 +112,7 @@ export async function createWorker(host: ToolHost, { env, ...given }: NewTask, s
 }
 
 async function viewOf(host: ToolHost, id: string, signal: AbortSignal): Promise<WorkerView | undefined> {
+  await host.settling.done()
   try {
     return await host.call('workers.get', { worker: id }, { signal })
   } catch (error) {
