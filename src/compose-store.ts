@@ -41,15 +41,19 @@ export const notInFile = (config: Config, what: string): RegentError =>
     hint: 'Use pg_dump and pg_restore for the database, and copy the home beside it: docs/postgresql.md tells how.',
   })
 
-/** A new database in the place of one that was lost would leave its agents running with nobody to know them. */
+/** A new database in the place of one that was lost would leave its agents and workers running with nobody to know them. */
 export async function refuseLost(config: Config, place: string): Promise<void> {
   const runs = await runsIn(config.home)
   if (runs > 0)
-    throw new RegentError('UNAVAILABLE', `the database is gone: ${place}, and there are records of ${runs} runs of its agents`, {
-      hint: isPostgres(config)
-        ? '`regent migrate` carries a home over from SQLite; `regent recover` makes the database anew from the runs; a backup of it is better.'
-        : '`regent recover` makes it anew from them; where there is a backup, `regent restore` is better.',
-    })
+    throw new RegentError(
+      'UNAVAILABLE',
+      `the database is gone: ${place}, and there are records of ${runs} runs of its agents and workers`,
+      {
+        hint: isPostgres(config)
+          ? '`regent migrate` carries a home over from SQLite; `regent recover` makes the database anew from the runs; a backup of it is better.'
+          : '`regent recover` makes it anew from them; where there is a backup, `regent restore` is better.',
+      },
+    )
 }
 
 export async function refuseLostFile(config: Config): Promise<void> {

@@ -17,7 +17,8 @@ const packages: Readonly<Record<string, string>> = {
 
 /** A house that keeps every rule. */
 const house: Readonly<Record<string, string>> = {
-  'src/main.ts': "import { start } from './compose.ts'\nstart()\n",
+  'src/main.ts': "import { start } from './compose.ts'\nimport { store } from './compose-store.ts'\nstart()\nstore()\n",
+  'src/compose-store.ts': "import { createMemory } from './adapters/buses/memory/bus.ts'\nexport const store = createMemory\n",
   'src/compose.ts':
     "import { createMemory } from './adapters/buses/memory/bus.ts'\nimport { door } from './doors/http/door.ts'\nexport const start = () => door(createMemory())\n",
   'src/kernel/ids.ts': "export const id = () => 'x'\n",

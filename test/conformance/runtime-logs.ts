@@ -10,6 +10,7 @@ type Place = () => Promise<RuntimePlace>
 export function runtimeLogs(place: Place): void {
   kept(place)
   followed(place)
+  ofOneRun(place)
 }
 
 function kept(place: Place): void {
@@ -76,11 +77,71 @@ function followed(place: Place): void {
   })
 }
 
-function follower(runtime: Runtime, agentId: string, tail?: number): { lines: LogLine[]; done: Promise<void>; end(): void } {
+function ofOneRun(place: Place): void {
+  it('shows one run alone, and ends with its output where that is followed', async () => {
+    const here = await place()
+    const runtime = await here.open()
+    const agentId = randomUUID()
+    const printing = 'echo "$1 one"; $2; echo "$1 two" >&2; printf "$1 end"'
+    const untilTold = 'trap "told=1" USR1; wait_here() { while [ -z "$told" ]; do sleep 0.05; done; }; '
+    const first = here.script(printing, ['a', 'true'], { agentId })
+    const second = here.script(untilTold + printing, ['b', 'wait_here'], { agentId })
+    const third = here.script(printing, ['c', 'true'], { agentId })
+    await (await runtime.start(first)).exited
+    const run = await runtime.start(second)
+    const all = follower(runtime, agentId, undefined, second.runId)
+    const tail = follower(runtime, agentId, 1, second.runId)
+    const before = follower(runtime, agentId, undefined, first.runId)
+    await before.done
+    expect(before.lines.map(({ text }) => text).sort()).toEqual(['a end', 'a one', 'a two'])
+    await until(() => all.lines.length === 1 && tail.lines.length === 1, 'its first line')
+    expect(await run.signal('SIGUSR1')).toBe(true)
+    await run.exited
+    await Promise.all([all.done, tail.done])
+    await (await runtime.start(third)).exited
+    for (const { lines } of [all, tail]) {
+      expect(lines.map(({ text }) => text).sort()).toEqual(['b end', 'b one', 'b two'])
+      expect(new Set(lines.map(({ runId }) => runId))).toEqual(new Set([second.runId]))
+    }
+    const after: string[] = []
+    for await (const { text } of runtime.logs(agentId, { follow: false, run: second.runId, stream: 'stdout' })) after.push(text)
+    expect(after).toEqual(['b one', 'b end'])
+    const none = follower(runtime, agentId, undefined, randomUUID())
+    await none.done
+    expect(none.lines).toEqual([])
+  })
+
+  it('gives lines whole that are longer than others, up to what is asked for', async () => {
+    const here = await place()
+    const runtime = await here.open()
+    const long = 300_000
+    const spec = here.script(`head -c ${long} /dev/zero | tr "\\0" x; echo; echo short; head -c ${long} /dev/zero | tr "\\0" y`)
+    const run = await runtime.start(spec)
+    const whole: string[] = []
+    for await (const { text } of runtime.logs(spec.agentId, { follow: true, run: spec.runId, lineBytes: 2 ** 20 })) whole.push(text)
+    await run.exited
+    expect(whole.map((text) => [text.length, text.at(0), text.at(-1)])).toEqual([
+      [long, 'x', 'x'],
+      [5, 's', 't'],
+      [long, 'y', 'y'],
+    ])
+    const cut: string[] = []
+    for await (const { text } of runtime.logs(spec.agentId, { follow: false, lineBytes: 100 })) cut.push(text)
+    expect(cut).toEqual([`${'x'.repeat(100)}…`, 'short', `${'y'.repeat(100)}…`])
+    expect((await textOf(runtime, spec.agentId)).map((text) => text.length)).toEqual([65_537, 5, 65_537])
+  })
+}
+
+function follower(runtime: Runtime, agentId: string, tail?: number, run?: string): { lines: LogLine[]; done: Promise<void>; end(): void } {
   const lines: LogLine[] = []
   const end = new AbortController()
   const done = (async () => {
-    for await (const line of runtime.logs(agentId, { follow: true, ...(tail !== undefined && { tail }) }, end.signal)) lines.push(line)
+    for await (const line of runtime.logs(
+      agentId,
+      { follow: true, ...(tail !== undefined && { tail }), ...(run !== undefined && { run }) },
+      end.signal,
+    ))
+      lines.push(line)
   })()
   onTestFinished(async () => {
     end.abort()

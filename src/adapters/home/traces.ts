@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { systemCode } from '../../kernel/errors.ts'
 import { isUuid } from '../../kernel/ids.ts'
 
-/** Ids of agents that left something in a home and are not among the known ones. */
+/** Ids of agents and workers that left something in a home and are not among the known ones. */
 export async function tracesIn(dir: string, known: readonly string[]): Promise<string[]> {
   const secrets = (await namesIn(join(dir, 'secrets'))).map((name) => name.replace(/\.json$/, ''))
   const found = new Set([...secrets, ...(await namesIn(join(dir, 'agents')))])

@@ -49,7 +49,7 @@ export class Metrics {
       if (batch.kind === 'events') for (const event of batch.events) this.#tally.count(event)
   }
 
-  /** All families, of the agents that the caller may see; of none while the store is not well. */
+  /** All families, of the agents and workers that the caller may see; of none while the store is not well. */
   async read(caller: Caller): Promise<readonly Family[]> {
     const { look, checks, self } = this.#o
     const [parts, own] = await Promise.all([checks(), self.usage(), look()])
@@ -66,10 +66,11 @@ export class Metrics {
     const { read } = this.#o.store
     const agents = await read.agents.list(caller.role === 'admin' ? {} : { owner: caller.user })
     const ids = agents.map((agent) => agent.id)
+    const workers = (await read.workers.open()).filter(({ owner }) => caller.role === 'admin' || owner === caller.user)
     const [lives, waiting, pending] = await Promise.all([
       read.lives.list(ids),
       read.messages.countWaiting(ids),
-      read.approvals.list({ agentIds: ids, state: 'pending', limit: MOST_PENDING }),
+      read.approvals.list({ agentIds: ids, workerIds: workers.map(({ id }) => id), state: 'pending', limit: MOST_PENDING }),
     ])
     const lifeOf = new Map(lives.map((life) => [life.agentId, life]))
     const living = agents.flatMap((agent) => {
@@ -77,12 +78,18 @@ export class Metrics {
       return life ? [{ agent, life }] : []
     })
     const ownerOf = new Map(agents.map((agent) => [agent.id, agent.owner]))
-    const asked = pending.map(({ agentId }) => [agentId ?? '', 1] as const)
+    const askerOf = new Map([...ownerOf, ...workers.map(({ id, owner }) => [id, owner] as const)])
+    const asked = pending.map(({ agentId, workerId }) => [agentId ?? workerId ?? '', 1] as const)
     const states = living.map(({ agent, life }) => ({ owner: agent.owner, kind: agent.kind, state: life.state }))
     return [
       gauge('regent_agents', 'Agents by owner, kind and state.', countBy(states)),
       gauge('regent_messages_waiting', 'Messages that wait for an agent.', sumBy(ownerOf, waiting)),
-      gauge('regent_approvals_pending', 'Tool calls that wait for a yes or a no.', sumBy(ownerOf, asked)),
+      gauge('regent_approvals_pending', 'Tool calls that wait for a yes or a no.', sumBy(askerOf, asked)),
+      gauge(
+        'regent_workers',
+        'Workers that are queued, run, or wait for their provider, by owner, coding agent and state.',
+        countBy(workers.map(({ owner, agent, state }) => ({ owner, agent, state }))),
+      ),
       ...this.#ofAgents(living),
     ]
   }

@@ -42,14 +42,14 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
   const { store, runtime, bus, journal, presence, clock, about } = options
   const [checks, self] = await Promise.all([options.checks(), options.self.usage()])
   const reachable = checks.find((check) => check.name === 'store')?.ok === true
-  const scope = caller.role === 'admin' ? {} : { owner: caller.user }
+  const scope: { owner?: string } = caller.role === 'admin' ? {} : { owner: caller.user }
   const agents = reachable ? await store.read.agents.list(scope) : []
   const ids = agents.map((agent) => agent.id)
   const lives = reachable ? await store.read.lives.list(ids) : []
-  const states: Record<string, number> = {}
-  for (const life of lives) states[life.state] = (states[life.state] ?? 0) + 1
+  const workers = reachable ? (await store.read.workers.open()).filter(({ owner }) => (scope.owner ?? owner) === owner) : []
+  const asking = { agentIds: ids, workerIds: workers.map(({ id }) => id) }
   const waiting = reachable ? await store.read.messages.countWaiting(ids) : new Map<string, number>()
-  const pending = reachable ? await store.read.approvals.list({ agentIds: ids, state: 'pending', limit: 500 }) : []
+  const pending = reachable ? await store.read.approvals.list({ ...asking, state: 'pending', limit: 500 }) : []
   return {
     ...about,
     started_at: startedAt,
@@ -58,7 +58,8 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     bus: bus.kind,
     runtime: runtime.kind,
     stop_level: runtime.can.stopLevel,
-    agents: { total: agents.length, by_state: states },
+    agents: { total: agents.length, by_state: byState(lives) },
+    workers: { open: workers.length, by_state: byState(workers) },
     messages_waiting: [...waiting.values()].reduce((sum, count) => sum + count, 0),
     approvals_pending: pending.length,
     newest_event: journal.newest,
@@ -76,4 +77,10 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     ),
     ready: checks.every((check) => check.ok || !check.required),
   }
+}
+
+function byState(all: readonly { readonly state: string }[]): Record<string, number> {
+  const states: Record<string, number> = {}
+  for (const { state } of all) states[state] = (states[state] ?? 0) + 1
+  return states
 }

@@ -7,6 +7,7 @@ import { RegentError, reasonOf } from '../../kernel/errors.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Run, RunHandle, Runtime } from '../../ports/runtime.ts'
 import type { AgentRow, LifeRow, RunRow, Store, Tables } from '../../ports/store.ts'
+import type { WorkerRow } from '../../ports/worker-store.ts'
 import { tell } from '../supervision/situation.ts'
 
 export interface TakeUpOptions {
@@ -18,11 +19,20 @@ export interface TakeUpOptions {
 export interface TakenUp {
   /** `wasKnown`: the store had the agent, and knew nothing of this run. `pid` is null for a run that is over. */
   readonly agents: readonly { readonly agent: string; readonly pid: number | null; readonly wasKnown: boolean }[]
-  /** Runs that could not be given back to an agent, and why. */
-  readonly left: readonly { readonly run: string; readonly pid: number | null; readonly reason: string }[]
-  /** Ids of all agents that the store has now. */
+  /** Runs that could not be given back to an agent, and why; those of workers that the store does not know among them. */
+  readonly left: readonly Left[]
+  /** Ids of all agents and workers that the store has now. */
   readonly known: readonly string[]
 }
+
+export interface Left {
+  readonly run: string
+  readonly pid: number | null
+  readonly reason: string
+}
+
+/** What stands beside the run of a worker: without its prompt, so that it cannot be made anew. */
+const ofWorker = z.object({ worker: z.string(), turn: z.number(), agent: z.string(), owner: z.string() })
 
 /** The agent's row as a start left it beside its run; a policy of an earlier version gets today's defaults. */
 const kept = z.object({
@@ -44,6 +54,8 @@ const kept = z.object({
   start: z.number().int(),
 })
 
+const PAGE = 500
+
 interface Found {
   readonly run: Run
   readonly isOver: boolean
@@ -53,16 +65,23 @@ interface Found {
 
 /**
  * Gives the store the runs that it knows nothing of, with their agents where those are missing too, so that supervision adopts them
- * like any other. For a store that was lost or is older than what runs; nothing is started or ended. May be repeated.
+ * like any other. For a store that was lost or is older than what runs; nothing is started or ended. May be repeated. A worker's live run
+ * that the store does not know is told of, for a person to end.
  */
 export async function takeUpRuns(options: TakeUpOptions): Promise<TakenUp> {
-  const left: { run: string; pid: number | null; reason: string }[] = []
+  const left: Left[] = []
   const found = new Map<string, Found>()
   for (const handle of await options.runtime.list()) {
     const { runId } = handle
     if (await options.store.read.runs.get(runId)) continue
     try {
-      const next = await look(options, handle)
+      const record = await options.runtime.recordOf(handle)
+      const worker = ofWorker.safeParse(record)
+      if (worker.success) {
+        left.push(...(await ghostOf(options, handle, worker.data)))
+        continue
+      }
+      const next = await look(options, handle, record)
       if (next === undefined) continue
       const before = found.get(next.agent.id)
       const [newer, older] = before && before.run.startedAt > next.run.startedAt ? [before, next] : [next, before]
@@ -74,7 +93,7 @@ export async function takeUpRuns(options: TakeUpOptions): Promise<TakenUp> {
   }
   const { taken, refused } = await options.store.transaction(async (tables) => {
     const taken: TakenUp['agents'][number][] = []
-    const refused: TakenUp['left'][number][] = []
+    const refused: Left[] = []
     for (const one of found.values()) {
       const { run, isOver, agent } = one
       const outcome = await enter(tables, one, options.clock.now())
@@ -85,23 +104,47 @@ export async function takeUpRuns(options: TakeUpOptions): Promise<TakenUp> {
     }
     return { taken, refused }
   })
-  const known = (await options.store.read.agents.list({})).map(({ id }) => id)
+  const known = [...(await options.store.read.agents.list({})).map(({ id }) => id), ...(await workerIds(options.store))]
   return { agents: taken, left: [...left, ...refused], known }
 }
 
+/** A worker's run that lives, where the store would never learn of its end. */
+async function ghostOf(options: TakeUpOptions, handle: RunHandle, record: z.output<typeof ofWorker>): Promise<Left[]> {
+  const { worker, turn, agent, owner } = record
+  const row = await options.store.read.workers.get(worker)
+  if (row?.runId === handle.runId) return []
+  const run = await options.runtime.reattach(handle)
+  if (!run || (await isOver(run, options.clock))) return []
+  const what = `turn ${turn} of worker ${worker} (${agent}, of ${owner})`
+  const reason = row ? `it is ${what}, which has another run` : `it is ${what}, which the database does not know`
+  return [{ run: handle.runId, pid: run.pid, reason }]
+}
+
+async function workerIds({ read }: Store): Promise<string[]> {
+  const ids: string[] = []
+  for (let after: WorkerRow | undefined; ; ) {
+    const page = await read.workers.list({ limit: PAGE, ...(after && { after }) })
+    ids.push(...page.map(({ id }) => id))
+    after = page.at(-1)
+    if (page.length < PAGE) return ids
+  }
+}
+
+const isOver = ({ exited }: Run, clock: Clock): Promise<boolean> =>
+  Promise.race([exited.then(() => true), clock.sleep(1).then(() => false)])
+
 /** Undefined where the runtime finds nothing behind the handle. */
-async function look({ runtime, clock }: TakeUpOptions, handle: RunHandle): Promise<Found | undefined> {
-  const record = await runtime.recordOf(handle)
+async function look({ runtime, clock }: TakeUpOptions, handle: RunHandle, record: unknown): Promise<Found | undefined> {
   const parsed = kept.safeParse(record)
   const run = await runtime.reattach(handle)
   if (!run) return undefined
-  const isOver = await Promise.race([run.exited.then(() => true), clock.sleep(1).then(() => false)])
+  const over = await isOver(run, clock)
   if (!parsed.success) {
-    if (isOver) return undefined
+    if (over) return undefined
     throw new RegentError('INVALID', `pid ${run.pid}: there is no record of its agent`)
   }
   const { start, ...agent } = parsed.data
-  return { run, isOver, agent: { ...agent, definition: agent.definition as JsonObject, deleting: false }, start }
+  return { run, isOver: over, agent: { ...agent, definition: agent.definition as JsonObject, deleting: false }, start }
 }
 
 async function enter(tables: Tables, found: Found, at: number): Promise<'known' | 'new' | 'refused'> {

@@ -1,3 +1,4 @@
+import type { EventType } from '../../contract/events.ts'
 import type { EventRow } from '../../ports/store.ts'
 import type { Family, Sample } from './families.ts'
 
@@ -9,16 +10,33 @@ const OTHERS = ''
 
 type ExitKind = 'exit' | 'signal' | 'oom' | 'lost'
 
+const outcomes: Readonly<Partial<Record<EventType, string>>> = {
+  'worker.completed': 'completed',
+  'worker.failed': 'failed',
+  'worker.cancelled': 'cancelled',
+}
+
 class OfOwner {
   started = 0
   restarted = 0
   given = 0
   answered = 0
   readonly exits = new Map<string, number>()
+  turns = 0
+  limits = 0
+  /** Of workers, by the state in which a turn ended. */
+  readonly outcomes = new Map<string, number>()
   /** By upper bound, not yet summed up. */
   readonly buckets = BUCKETS.map(() => 0)
   readySum = 0
   readyCount = 0
+
+  worked(type: EventType): void {
+    const outcome = outcomes[type]
+    if (type === 'worker.started') this.turns++
+    if (type === 'worker.limited') this.limits++
+    if (outcome !== undefined) this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
+  }
 
   ready(seconds: number): void {
     const at = BUCKETS.findIndex((bound) => seconds <= bound)
@@ -41,6 +59,7 @@ export class Tally {
     const { agentId, owner } = event
     if (agentId === null || owner === null) return
     const of = this.#of(owner)
+    of.worked(event.type)
     if (event.type === 'message.queued') of.given++
     if (event.type === 'message.acknowledged') of.answered++
     if (event.type === 'agent.deleted') {
@@ -103,6 +122,21 @@ export class Tally {
         'regent_messages_handled_total',
         'Messages that agents are done with.',
         each((of) => of.answered),
+      ),
+      counter(
+        'regent_workers_started_total',
+        'Turns of workers whose CLI was started, those after a limit too.',
+        each((of) => of.turns),
+      ),
+      counter(
+        'regent_workers_limited_total',
+        'Turns of workers that came to a limit of their provider.',
+        each((of) => of.limits),
+      ),
+      counter(
+        'regent_workers_ended_total',
+        'Turns of workers that ended, by outcome.',
+        owners.flatMap(([name, of]) => [...of.outcomes].map(([outcome, value]) => ({ labels: { owner: name, outcome }, value }))),
       ),
       {
         name: 'regent_run_start_seconds',

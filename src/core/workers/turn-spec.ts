@@ -107,7 +107,7 @@ export async function specOf(input: TurnInput, working: Working): Promise<RunSpe
     env: { ...command.env, ...env, [runnerVariables.agentId]: row.id },
     limits: {},
     owner: row.owner,
-    record: { worker: row.id, turn: row.turn, agent: row.agent },
+    record: { worker: row.id, turn: row.turn, agent: row.agent, owner: row.owner },
     needs: { read: [], write: [] },
     reapOnExit: true,
     ...(row.trusted && { ownAccount: true as const }),

@@ -3,9 +3,10 @@ import { createHttpServer } from '../../../src/doors/http/server.ts'
 import { createGate } from '../../../src/doors/shared/gate.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { silentLogger } from '../../../src/kernel/logger.ts'
-import { CoreWorld } from '../../helpers/core-world.ts'
+import { CoreWorld, userCalled } from '../../helpers/core-world.ts'
 import { as, createDoor } from '../../helpers/http-door.ts'
 import { parseMetrics } from '../../helpers/prometheus.ts'
+import { approvalRow } from '../../helpers/rows.ts'
 import { until } from '../../helpers/until.ts'
 
 /** A whole core behind the HTTP door; /metrics is read as a token's owner. */
@@ -86,6 +87,34 @@ describe('/metrics', () => {
     expect(await value('regent_messages_waiting', { owner: 'alice' })).toBe(1)
     expect(await value('regent_approvals_pending', { owner: 'alice' })).toBe(0)
     await until(async () => (await value('regent_messages_received_total', { owner: 'alice' })) === 1, 'the event was counted')
+  })
+
+  it('counts workers by state, and their turns by how they ended; a user is told of his own', async () => {
+    const { world, read, tokenOf, value } = await opened()
+    const created = (owner: string, more: object = {}) => world.call('workers.create', { worker: { prompt: 'do it', owner, ...more } })
+    await created('alice')
+    await until(async () => (await value('regent_workers_started_total', { owner: 'alice' })) === 1, 'the start')
+    expect(await value('regent_workers', { owner: 'alice', agent: 'claude', state: 'running' })).toBe(1)
+    const [run] = world.runtime.runs
+    run?.end({ kind: 'exited', code: 1, at: Date.now() })
+    await until(async () => (await value('regent_workers_ended_total', { owner: 'alice', outcome: 'failed' })) === 1, 'the end')
+    expect(await value('regent_workers', { owner: 'alice', agent: 'claude', state: 'running' })).toBeUndefined()
+    await created('bob', { agent: 'codex' })
+    await until(async () => (await value('regent_workers_started_total', { owner: 'bob' })) === 1, 'the start of another')
+    const row = (await world.store.read.workers.open())[0]
+    await world.store.transaction((tables) => tables.approvals.insert(approvalRow(null, { workerId: row?.id ?? '' })))
+    expect(await value('regent_approvals_pending', { owner: 'bob' })).toBe(1)
+    expect(await value('regent_run_starts_total', { owner: 'bob' })).toBe(0)
+    expect(await value('regent_workers_limited_total', { owner: 'bob' })).toBe(0)
+    const token = await tokenOf('alice')
+    const { families, body } = await read(token)
+    expect(body).not.toContain('bob')
+    expect(families.get('regent_workers')?.samples).toEqual([])
+    expect(families.get('regent_workers_ended_total')?.samples).toMatchObject([{ labels: { owner: 'alice', outcome: 'failed' }, value: 1 }])
+    const status = await world.call('system.status', {})
+    expect(status).toMatchObject({ workers: { open: 1, by_state: { running: 1 } }, approvals_pending: 1 })
+    const own = await world.call('system.status', {}, userCalled('alice'))
+    expect(own).toMatchObject({ workers: { open: 0, by_state: {} }, approvals_pending: 0 })
   })
 
   it('escapes what a label holds', async () => {

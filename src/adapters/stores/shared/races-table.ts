@@ -23,6 +23,9 @@ const codec = new Codec<RaceRow>({
 /** Sorts after every text that begins with what stands before it. */
 const LAST = '\u{10FFFF}'
 
+/** In the words of the index of open ones: values that are bound would not be known to be those that it holds. */
+const open = sql<boolean>`state in ('running', 'judging')`
+
 export class RacesTable implements Races {
   readonly #db: Database
 
@@ -50,7 +53,7 @@ export class RacesTable implements Races {
   }
 
   async open(): Promise<RaceRow[]> {
-    const query = this.#db.sql.selectFrom('races').selectAll().where('state', 'in', ['running', 'judging'])
+    const query = this.#db.sql.selectFrom('races').selectAll().where(open)
     return (await query.orderBy('created_at').orderBy('id').execute()).map((row) => codec.decode(row))
   }
 

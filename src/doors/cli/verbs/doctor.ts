@@ -74,6 +74,7 @@ async function served(cli: Cli): Promise<Check[]> {
     const takes = [
       size(memory_bytes),
       ...(open_files === null ? [] : [plural(open_files, 'open file')]),
+      ...(status.workers.open === 0 ? [] : [plural(status.workers.open, 'open worker')]),
       ...(lag === null ? [] : [`timers at most ${lag} ms late`]),
     ]
     return [

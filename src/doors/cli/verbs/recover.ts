@@ -4,7 +4,6 @@ import { confirm } from '../confirm.ts'
 import type { RecoverReport } from '../context.ts'
 import { withFormat } from '../options.ts'
 import { type FormatOptions, formatOf, printValue } from '../output/format.ts'
-import { plural } from '../output/text.ts'
 import { tellTakenUp } from '../taken-up.ts'
 
 export function configure(command: Command, cli: Cli): void {
@@ -13,7 +12,7 @@ export function configure(command: Command, cli: Cli): void {
     .addHelpText(
       'after',
       '\nFor a database that is damaged or gone: keeps it aside and makes the agents anew from their runs, which go on. Messages,\n' +
-        'approvals, events and tokens are lost with the database; where there is a backup, `regent restore` is better.',
+        'approvals, events, tokens, workers and races are lost with the database; where there is a backup, `regent restore` is better.',
     )
     .action(async ({ yes = false, ...options }: FormatOptions & { yes?: boolean }) => {
       const format = formatOf(options)
@@ -36,8 +35,8 @@ function tell(cli: Cli, report: RecoverReport): void {
   if (found.state === 'sound') return
   if (traces.length > 0)
     cli.note(
-      `${plural(traces.length, 'agent')} that did not run ${traces.length === 1 ? 'is' : 'are'} lost; secrets or journals remain: ${traces.join(', ')}`,
+      `${traces.length} ${traces.length === 1 ? 'agent or worker that was not found is' : 'agents or workers that were not found are'} lost; secrets or journals remain: ${traces.join(', ')}`,
     )
-  cli.note('messages, approvals, events and tokens are not recovered; the token of the home is as it was')
+  cli.note('messages, approvals, events, tokens, workers and races are not recovered; the token of the home is as it was')
   cli.next('regent serve')
 }

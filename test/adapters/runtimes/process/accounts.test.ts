@@ -45,6 +45,15 @@ function skipUnless(context: TestContext, possible: boolean): void {
 }
 
 describe('an agent with an account of its own', () => {
+  it('leaves a run that is Regent’s own as Regent is, with its HOME', async () => {
+    if (!canMake) return
+    const { home, runtime } = await place()
+    const script = 'id -u; grep NoNewPrivs /proc/self/status; echo "$HOME"; id -u'
+    const spec = specOf(['sh', '-c', script], { env: { PATH: '/usr/bin:/bin', HOME: home }, ownAccount: true })
+    expect(await output(runtime, spec)).toEqual(['0', 'NoNewPrivs:\t0', home, '0'])
+    expect(await output(runtime, specOf(['id', '-u']))).toEqual([String(uid)])
+  })
+
   it.each(['A', 'B', 'C'] as const)(
     'has its uid and groups, no way back, and a HOME of its own, at stop level %s [S0-37]',
     async (stopLevel) => {
