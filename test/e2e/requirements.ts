@@ -11,6 +11,7 @@ import { planned } from './requirements/row.ts'
 import { supervision } from './requirements/supervision.ts'
 import { testbed } from './requirements/testbed.ts'
 import { workerTools } from './requirements/worker-tools.ts'
+import { workers } from './requirements/workers.ts'
 
 export type { Requirement } from './requirements/row.ts'
 
@@ -43,5 +44,6 @@ export const requirements: readonly Requirement[] = [
   ...orchestratorApi,
   ...testbed,
   ...workerTools,
+  ...workers,
   planned(9, 'X-01', 'S', 'Two ports, one application; the conflicts K1 to K21 between the dialects resolved'),
 ]

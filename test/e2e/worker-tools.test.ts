@@ -138,6 +138,9 @@ describe('the worker tools', { timeout: SLOW }, () => {
         'Process task',
       )
     expect(world.read('args')).toContain('-p gate-a --output-format stream-json --verbose --session-id')
+    await client.ask('create_async_worker', { prompt: 'plain', stream: false })
+    await client.ask('wait', { timeout: 60 })
+    expect(world.read('args')).toContain('-p plain --output-format json')
   })
 
   it('[I5-CLAIM-01] a cancelled wait, and a client that is killed, lose no end; another client finds it', async () => {
@@ -200,6 +203,20 @@ describe('the worker tools', { timeout: SLOW }, () => {
     await again.close()
     process.kill(pid, 'SIGTERM')
     await until(() => !existsSync(`/proc/${pid}`), 'it has ended')
+  })
+
+  it('[I5-START-02] a Regent that is told to ends when no client, agent or worker has needed it for so long', async () => {
+    const world = await World.open({ REGENT_IDLE_EXIT: '1s' })
+    const { pid } = world.regent
+    const client = await world.stdio()
+    await client.ask('create_async_worker', { prompt: 'gate-1' })
+    await client.close()
+    // Twice its time: the worker keeps it.
+    const since = performance.now()
+    await until(() => performance.now() - since > 2000, 'time has passed')
+    expect(existsSync(`/proc/${pid}`)).toBe(true)
+    world.open('gate-1')
+    await until(() => !existsSync(`/proc/${pid}`), 'it has ended', 30_000)
   })
 
   it('list, cancel, read output while it runs, and show transcripts that can be watched [S4-18] [S4-19] [S4-22] [S4-24] [S4-25] [S4-26] [S4-29] [I5-MCP-01]', async () => {
