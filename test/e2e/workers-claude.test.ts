@@ -1,5 +1,5 @@
 // The real Claude Code CLI as a worker of a real Regent, against a model server on loopback.
-import { symlinkSync } from 'node:fs'
+import { existsSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import type { RaceView, WorkerView } from '../../src/contract/workers.ts'
@@ -52,7 +52,7 @@ class Claude {
 
 describeWith('claude', 'Claude Code as a worker', ({ url: program }) => {
   it(
-    'answers, and goes on in its session with what it knew; cost, tokens and session are events [S4-07] [I5-CLAUDE-01]',
+    'answers, and goes on in its session with what it knew; cost, tokens and session are events [S4-07] [S4-21] [I5-CLAUDE-01]',
     async () => {
       const claude = await Claude.open(program, ['I am Claude', 'You said hello'])
       const { id } = await claude.create('hello 42')
@@ -131,6 +131,30 @@ describeWith('claude', 'Claude Code as a worker', ({ url: program }) => {
       gate.resolve()
       await claude.regent.serve()
       expect((await claude.wait())[0]).toMatchObject({ id, state: 'completed', result: 'said while nobody listened' })
+    },
+    SLOW,
+  )
+
+  it.each([true, false])(
+    'asks for a permission, over a kill -9 of Regent, and obeys the answer: %s [S4-27] [I5-PERM-01]',
+    async (allow) => {
+      const target = join(temporaryFolder(), 'out.txt')
+      const write = { name: 'Write', input: { file_path: target, content: 'hello' } }
+      const claude = await Claude.open(program, (_seen, number) => (number === 1 ? { calls: [write] } : 'Finished'))
+      const { id } = await claude.create('write it', { permissions: 'ask' })
+      const waiting = { mode: 'first', wait: true, timeout: 60_000, permissions: true, claim: 'later' }
+      const { body } = await claude.regent.post('/api/v1/workers/wait', waiting)
+      expect(body).toMatchObject({ outcome: 'permission', pending_permissions: [{ worker_id: id, tool: 'Write', input: write.input }] })
+      await claude.regent.kill()
+      await claude.regent.serve()
+      const [question] = (await claude.regent.json<{ id: string; worker_id: string }[]>('approvals')) ?? []
+      expect(question).toMatchObject({ worker_id: id, tool: 'Write' })
+      const { code } = await claude.regent.run(allow ? 'approve' : 'reject', question?.id ?? '')
+      expect(code).toBe(0)
+      expect((await claude.wait())[0]).toMatchObject({ id, state: 'completed', result: 'Finished' })
+      expect(existsSync(target)).toBe(allow)
+      const again = await claude.regent.post(`/api/v1/approvals/${question?.id}/approve`)
+      expect(again).toMatchObject({ status: 409 })
     },
     SLOW,
   )
