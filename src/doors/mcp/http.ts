@@ -110,7 +110,8 @@ function placeOf({ url = '/', headers }: IncomingMessage): { namespace: string; 
   }
 }
 
-function serverFor({ authInfo }: McpRequestContext, version: string) {
+/** Clients of the older era have no connection here on which they could be told of anything. */
+function serverFor({ authInfo, era }: McpRequestContext, version: string) {
   const { host, tools } = (authInfo?.extra ?? {}) as { host: ToolHost; tools: ToolSet }
-  return createToolServer(host, tools, version)
+  return createToolServer(host, { tools, version, subscribe: era === 'modern' })
 }

@@ -8,11 +8,18 @@ import { registerWorkerTools } from './worker-tools.ts'
 export const toolSets = ['workers', 'agents', 'all'] as const
 export type ToolSet = (typeof toolSets)[number]
 
+export interface ToolServing {
+  readonly tools: ToolSet
+  readonly version: string
+  /** Whether clients are told when a transcript changes. */
+  readonly subscribe: boolean
+}
+
 /** A server of one connection, or of one request. */
-export function createToolServer(host: ToolHost, tools: ToolSet, version: string): McpServer {
+export function createToolServer(host: ToolHost, { tools, version, subscribe }: ToolServing): McpServer {
   const hasWorkers = tools !== 'agents'
   const name = tools === 'workers' ? 'Async Worker Manager' : 'Regent'
-  const capabilities = { tools: {}, ...(hasWorkers && { resources: { subscribe: true } }) }
+  const capabilities = { tools: {}, ...(hasWorkers && { resources: { subscribe } }) }
   const server = new McpServer({ name, version }, { capabilities, instructions: instructionsOf(tools) })
   if (hasWorkers) {
     registerWorkerTools(server, host)

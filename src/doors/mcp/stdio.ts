@@ -21,7 +21,7 @@ export async function serveToolsOverStdio({ host, tools, version }: StdioOptions
   const over = new AbortController()
   const handle = serveStdio(
     () => {
-      const server = createToolServer(whole, tools, version)
+      const server = createToolServer(whole, { tools, version, subscribe: true })
       if (tools !== 'agents') watchTranscripts(server, whole, over.signal)
       return server
     },

@@ -15,6 +15,7 @@ export const workers: readonly Requirement[] = [
   proved(5, 'I5-START-02', 'I', 'A Regent that was started for its clients ends when no client, agent or worker has needed it for so long'),
   proved(5, 'I5-MCP-01', 'I', 'List, cancel, live output and transcripts as resources that can be subscribed to'),
   proved(5, 'I5-MCP-02', 'I', 'The tools at /mcp, behind the gate, for clients of both protocol eras, each user with his own'),
+  proved(5, 'I5-MCP-03', 'I', 'The scenarios of the MCP conformance suite that hold for every server pass at /mcp'),
   proved(5, 'I5-PERM-01', 'I', 'A permission prompt of a worker is an approval at every door, over a kill -9 of Regent, and its CLI obeys the first answer'),
   proved(5, 'I5-QUEUE-01', 'I', 'More than may run wait in the queue, the most urgent first, over a kill -9'),
   proved(5, 'I5-REAP-01', 'I', 'What a CLI leaves behind ends with it, and with a cancel'),
