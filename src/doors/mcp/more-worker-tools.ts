@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { newRace, type WorkerView, workerStates } from '../../contract/workers.ts'
+import { type WorkerView, workerStates } from '../../contract/workers.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import { errorAnswer, objectAnswer, type ToolAnswer, told, valueAnswer } from './results.ts'
 import type { ToolHost } from './tool-host.ts'
@@ -62,7 +62,7 @@ export function registerLaterTools(server: McpServer, host: ToolHost): void {
   )
 }
 
-/** What goes beyond: cancel, list, live output, races. */
+/** What goes beyond: cancel, list, live output. */
 export function registerFurtherTools(server: McpServer, host: ToolHost): void {
   server.registerTool(
     'cancel_worker',
@@ -106,35 +106,6 @@ export function registerFurtherTools(server: McpServer, host: ToolHost): void {
     },
     ({ worker_id: id, ...page }, { mcpReq }) =>
       told(async () => objectAnswer(await host.call('workers.output', { worker: id, ...page }, { signal: mcpReq.signal }))),
-  )
-  server.registerTool(
-    'create_race',
-    {
-      description:
-        'Have several workers attempt one task; a judge (first, a command, a score, a model) picks the winner, the others are ended',
-      inputSchema: newRace.omit({ owner: true, namespace: true }),
-      annotations: change,
-    },
-    (race, { mcpReq }) =>
-      told(async () => {
-        const { cwd, env } = host.caller
-        const worker = { ...(cwd !== undefined && { cwd }), ...race.worker, env: { ...env, ...race.worker.env } }
-        const input = { race: { ...race, worker, namespace: host.namespace } }
-        return objectAnswer(await host.call('races.create', input, { signal: mcpReq.signal, key: randomUUID() }))
-      }),
-  )
-  server.registerTool(
-    'get_race',
-    {
-      description: 'Show a race; with timeout, wait so many seconds for its decision',
-      inputSchema: z.object({ race_id: z.string().min(1), timeout: z.number().min(0).max(86_400).default(0) }),
-      annotations: read,
-    },
-    ({ race_id, timeout }, { mcpReq }) =>
-      told(async () => {
-        const input = timeout === 0 ? { race: race_id } : { race: race_id, wait: true, timeout: Math.round(timeout * 1000) }
-        return objectAnswer(await host.call('races.get', input, { signal: mcpReq.signal }))
-      }),
   )
 }
 

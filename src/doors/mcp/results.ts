@@ -27,7 +27,7 @@ export const errorAnswer = (text: string, structured?: object): ToolAnswer => ({
 /** Texts of the worker tools stand alone, since clients look for them; others say what to do. */
 const known = /^(Max \d+ active workers\.|.* not in PATH)$/
 
-export function failure(error: unknown): ToolAnswer {
+function failure(error: unknown): ToolAnswer {
   if (!(error instanceof RegentError)) return errorAnswer(reasonOf(error))
   const fields = error.fields.map(({ path, message }) => `${path}: ${message}`).filter((line) => !error.message.includes(line))
   const more = known.test(error.message) ? [] : [...fields, ...(error.hint === undefined ? [] : [error.hint])]

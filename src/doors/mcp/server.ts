@@ -1,6 +1,7 @@
 import { McpServer } from '@modelcontextprotocol/server'
 import { registerFurtherTools, registerLaterTools } from './more-worker-tools.ts'
 import { registerNativeTools } from './native-tools.ts'
+import { registerRaceTools } from './race-tools.ts'
 import type { ToolHost } from './tool-host.ts'
 import { registerTranscripts } from './transcripts.ts'
 import { registerWorkerTools } from './worker-tools.ts'
@@ -25,6 +26,7 @@ export function createToolServer(host: ToolHost, { tools, version, subscribe }: 
     registerWorkerTools(server, host)
     registerLaterTools(server, host)
     registerFurtherTools(server, host)
+    registerRaceTools(server, host)
     registerTranscripts(server, host)
   }
   if (tools !== 'workers') registerNativeTools(server, host)
