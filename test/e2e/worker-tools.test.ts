@@ -52,6 +52,10 @@ describe.each<Era>(['legacy', 'modern'])('the worker tools over stdio, %s era', 
   it('are those of the README: create, wait, peek, write, wait [S4-01] [S4-02] [S4-03] [S4-04] [S4-05] [S4-06] [S4-07] [S4-12] [S4-13]', async () => {
     const world = await World.open()
     const client = await world.stdio(era)
+    // By these FastMCP's client knows that a result is a bare value, and that another is a plain dictionary.
+    const schemas = new Map((await client.client.listTools()).tools.map(({ name, outputSchema }) => [name, outputSchema]))
+    for (const name of ['create_async_worker', 'wait']) expect(schemas.get(name)).toMatchObject({ 'x-fastmcp-wrap-result': true })
+    for (const name of ['peek', 'write_to_worker']) expect(schemas.get(name)?.properties ?? {}).toEqual({})
     const [one, two] = [
       (await client.ask('create_async_worker', { prompt: 'gate-1', timeout: 600 })).data,
       (await client.ask('create_async_worker', { prompt: 'gate-2' })).data,

@@ -1,6 +1,8 @@
 // The real Claude Code CLI as a worker of a real Regent, against a model server on loopback.
+import { execFile } from 'node:child_process'
 import { existsSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
 import type { RaceView, WorkerView } from '../../src/contract/workers.ts'
 import { pathWith } from '../helpers/claude-folder.ts'
@@ -155,6 +157,38 @@ describeWith('claude', 'Claude Code as a worker', ({ url: program }) => {
       expect(existsSync(target)).toBe(allow)
       const again = await claude.regent.post(`/api/v1/approvals/${question?.id}/approve`)
       expect(again).toMatchObject({ status: 409 })
+    },
+    SLOW,
+  )
+
+  it(
+    'is a client of the worker tools as the README configures it: it creates a worker, which is another one, and waits for it [S4-12] [I5-CLAUDE-04]',
+    async () => {
+      const tool = (name: string) => `mcp__agent-manager__${name}`
+      const model = await startModelServer({
+        script: ({ body }) => {
+          const said = JSON.stringify(body.messages)
+          if (!said.includes('be the boss')) return 'done by a worker'
+          if (!said.includes('tool_result'))
+            return { calls: [{ id: 'toolu_1', name: tool('create_async_worker'), input: { prompt: 'a sub task' } }] }
+          if (!said.includes('toolu_2')) return { calls: [{ id: 'toolu_2', name: tool('wait'), input: { timeout: 60 } }] }
+          return 'the boss is satisfied'
+        },
+      })
+      onTestFinished(() => model.close())
+      const regent = await Regent.start()
+      const folder = temporaryFolder()
+      symlinkSync(program, join(folder, 'claude'))
+      const server = { command: regent.launcher, args: ['mcp', '--tools', 'workers'], env: { REGENT_HOME: regent.home } }
+      const config = JSON.stringify({ mcpServers: { 'agent-manager': server } })
+      const allowed = `${tool('create_async_worker')},${tool('wait')}`
+      const args = ['-p', 'be the boss', '--mcp-config', config, '--strict-mcp-config', '--allowedTools', allowed]
+      const env = { PATH: pathWith(folder), HOME: temporaryFolder(), ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'sk-made-up-key' }
+      const child = promisify(execFile)(program, args, { env, cwd: temporaryFolder(), timeout: 60_000 })
+      child.child.stdin?.end()
+      expect((await child).stdout.trim()).toBe('the boss is satisfied')
+      const { workers } = (await regent.fetch('/api/v1/workers')).body as { workers: WorkerView[] }
+      expect(workers).toMatchObject([{ state: 'completed', result: 'done by a worker', claimed: true }])
     },
     SLOW,
   )

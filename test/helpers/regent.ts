@@ -25,6 +25,8 @@ export class Regent {
   #process: ChildProcess | undefined
   url = ''
   log = ''
+  /** The command itself. */
+  readonly launcher = launcher
 
   private constructor(env: Readonly<Record<string, string>>) {
     const root = temporaryFolder()

@@ -20,16 +20,10 @@ const waited = z
   })
   .meta(wrapped)
 
-const peeked = z.looseObject({
-  task_id: z.string(),
-  status: z.string(),
-  session_id: z.string().nullable(),
-  stdout: z.string(),
-  stderr: z.string(),
-})
+/** Of no fixed shape: FastMCP's clients then give a plain dictionary, which the README's examples take apart. */
+const dictionary = z.looseObject({})
 
 const worker_id = z.string().min(1).max(200).describe('task_id of create_async_worker')
-const resumed = z.object({ success: z.boolean(), message: z.string() })
 const noDefaults = { queue: true, prompt: true, timeout: true, namespace: true } as const
 
 /** What a caller may say of a new worker, beside the prompt. */
@@ -69,7 +63,7 @@ export function registerWorkerTools(server: McpServer, host: ToolHost): void {
     {
       description: 'Show what a worker that has completed, and was waited for, has printed',
       inputSchema: z.object({ worker_id }),
-      outputSchema: peeked,
+      outputSchema: dictionary,
       annotations: { readOnlyHint: true },
     },
     ({ worker_id: id }, ctx) => told(() => peek(host, id, ctx)),
@@ -84,7 +78,7 @@ export function registerWorkerTools(server: McpServer, host: ToolHost): void {
         message: z.string().optional().describe('the same as input'),
         prompt: z.string().optional().describe('the same as input'),
       }),
-      outputSchema: resumed,
+      outputSchema: dictionary,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
     ({ worker_id: id, input, message, prompt }, ctx) => told(() => write(host, id, input ?? message ?? prompt, ctx)),

@@ -6,6 +6,7 @@ export const workers: readonly Requirement[] = [
   proved(5, 'I5-CLAUDE-01', 'I', 'The real Claude Code CLI works a turn and goes on in its session; text, cost, tokens and session are events, and no key is in them'),
   proved(5, 'I5-CLAUDE-02', 'I', 'A race of three real ones: the first that answers wins, the others are cancelled'),
   proved(5, 'I5-CLAUDE-03', 'I', 'A time limit, a cancel, a provider that refuses and a CLI that is missing are each told in words'),
+  proved(5, 'I5-CLAUDE-04', 'I', 'Claude Code itself as the MCP client, as the README configures it, with Claude Code as the worker'),
   proved(5, 'I5-SURVIVE-01', 'I', 'A real one outlives a kill -9 of Regent, and its answer waits'),
   proved(5, 'I5-SURVIVE-02', 'I', 'Ten workers outlive every kill -9 of Regent; each end is told once'),
   proved(5, 'I5-SURVIVE-03', 'I', 'Ten workers: kill -9 of Regent and of the stdio server lose no worker and no result'),
