@@ -28,6 +28,9 @@ export const systemStatus = z
     runtime: z.string(),
     stop_level: z.enum(['A', 'B', 'C', 'D']),
     agents: z.object({ total: z.number().int(), by_state: z.record(z.string(), z.number().int()) }),
+    workers: z
+      .object({ active: z.number().int(), by_state: z.record(z.string(), z.number().int()) })
+      .describe('that are queued, run, or wait for their provider'),
     messages_waiting: z.number().int(),
     approvals_pending: z.number().int(),
     newest_event: z.number().int(),

@@ -277,6 +277,7 @@ function newStatus(): SystemStatus {
     runtime: 'process',
     stop_level: 'D',
     agents: { total: 0, by_state: {} },
+    workers: { active: 0, by_state: {} },
     messages_waiting: 0,
     approvals_pending: 0,
     newest_event: 0,

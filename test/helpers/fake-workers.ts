@@ -22,16 +22,16 @@ export function fakeWorkers(
     workerFiles: {
       async writeOutput(workerId, text) {
         outputs.set(workerId, text)
-        return `/home/logs/worker-${workerId}.json`
+        return `/data/logs/worker-${workerId}.json`
       },
       readOutput: async (workerId) => outputs.get(workerId),
-      folder: async (workerId) => `/home/work/${workerId}`,
+      folder: async (workerId) => `/data/work/${workerId}`,
       isFolder: async () => true,
       remove: async (workerId) => void outputs.delete(workerId),
     },
     worktrees: {
       isRepository: async () => false,
-      make: async (workerId) => ({ cwd: `/home/worktrees/${workerId}`, branch: `regent/${workerId}` }),
+      make: async (workerId) => ({ cwd: `/data/worktrees/${workerId}`, branch: `regent/${workerId}` }),
       remove: async () => {},
     },
     workerLimits: { ...workerLimits, ...over },

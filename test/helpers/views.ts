@@ -125,6 +125,7 @@ export function systemStatus(given: Partial<SystemStatus> = {}): SystemStatus {
     runtime: 'process',
     stop_level: 'C',
     agents: { total: 1, by_state: { RUNNING: 1 } },
+    workers: { active: 0, by_state: {} },
     messages_waiting: 0,
     approvals_pending: 0,
     newest_event: 7,

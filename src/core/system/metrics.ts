@@ -9,6 +9,7 @@ import type { Journal } from '../events/journal.ts'
 import type { Outbox } from '../events/outbox.ts'
 import { brokerFamilies } from './broker-families.ts'
 import type { Family, Labels, Sample } from './families.ts'
+import { openWorkers } from './status.ts'
 import { Tally } from './tally.ts'
 
 export interface MetricsOptions {
@@ -66,10 +67,11 @@ export class Metrics {
     const { read } = this.#o.store
     const agents = await read.agents.list(caller.role === 'admin' ? {} : { owner: caller.user })
     const ids = agents.map((agent) => agent.id)
+    const workers = await openWorkers(read, caller)
     const [lives, waiting, pending] = await Promise.all([
       read.lives.list(ids),
       read.messages.countWaiting(ids),
-      read.approvals.list({ agentIds: ids, state: 'pending', limit: MOST_PENDING }),
+      read.approvals.list({ agentIds: ids, workerIds: workers.map(({ id }) => id), state: 'pending', limit: MOST_PENDING }),
     ])
     const lifeOf = new Map(lives.map((life) => [life.agentId, life]))
     const living = agents.flatMap((agent) => {
@@ -77,12 +79,18 @@ export class Metrics {
       return life ? [{ agent, life }] : []
     })
     const ownerOf = new Map(agents.map((agent) => [agent.id, agent.owner]))
-    const asked = pending.map(({ agentId }) => [agentId ?? '', 1] as const)
+    const askers = new Map([...ownerOf, ...workers.map(({ id, owner }) => [id, owner] as const)])
+    const asked = pending.map(({ agentId, workerId }) => [agentId ?? workerId ?? '', 1] as const)
     const states = living.map(({ agent, life }) => ({ owner: agent.owner, kind: agent.kind, state: life.state }))
     return [
       gauge('regent_agents', 'Agents by owner, kind and state.', countBy(states)),
       gauge('regent_messages_waiting', 'Messages that wait for an agent.', sumBy(ownerOf, waiting)),
-      gauge('regent_approvals_pending', 'Tool calls that wait for a yes or a no.', sumBy(ownerOf, asked)),
+      gauge('regent_approvals_pending', 'Tool calls that wait for a yes or a no.', sumBy(askers, asked)),
+      gauge(
+        'regent_workers',
+        'Workers that are queued, run, or wait for their provider.',
+        countBy(workers.map(({ owner, agent, state }) => ({ owner, agent, state }))),
+      ),
       ...this.#ofAgents(living),
     ]
   }

@@ -4,7 +4,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { Runtime } from '../../ports/runtime.ts'
 import type { Self } from '../../ports/self.ts'
-import type { Store } from '../../ports/store.ts'
+import type { Store, Tables } from '../../ports/store.ts'
+import type { WorkerRow } from '../../ports/worker-store.ts'
 import type { Viewing } from '../agents/views.ts'
 import type { Journal } from '../events/journal.ts'
 import type { Handlers } from '../handling.ts'
@@ -38,6 +39,12 @@ export function statusOperations(options: StatusOptions): Handlers<'system.statu
   return { 'system.status': (_input, { caller }) => status(options, startedAt, caller) }
 }
 
+/** Of those that the caller may see. */
+export async function openWorkers(tables: Tables, { role, user }: Caller): Promise<WorkerRow[]> {
+  const rows = await tables.workers.open()
+  return role === 'admin' ? rows : rows.filter(({ owner }) => owner === user)
+}
+
 async function status(options: StatusOptions, startedAt: number, caller: Caller): Promise<SystemStatus> {
   const { store, runtime, bus, journal, presence, clock, about } = options
   const [checks, self] = await Promise.all([options.checks(), options.self.usage()])
@@ -49,7 +56,11 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
   const states: Record<string, number> = {}
   for (const life of lives) states[life.state] = (states[life.state] ?? 0) + 1
   const waiting = reachable ? await store.read.messages.countWaiting(ids) : new Map<string, number>()
-  const pending = reachable ? await store.read.approvals.list({ agentIds: ids, state: 'pending', limit: 500 }) : []
+  const workers = reachable ? await openWorkers(store.read, caller) : []
+  const workerIds = workers.map(({ id }) => id)
+  const pending = reachable ? await store.read.approvals.list({ agentIds: ids, workerIds, state: 'pending', limit: 500 }) : []
+  const workerStates: Record<string, number> = {}
+  for (const { state } of workers) workerStates[state] = (workerStates[state] ?? 0) + 1
   return {
     ...about,
     started_at: startedAt,
@@ -59,6 +70,7 @@ async function status(options: StatusOptions, startedAt: number, caller: Caller)
     runtime: runtime.kind,
     stop_level: runtime.can.stopLevel,
     agents: { total: agents.length, by_state: states },
+    workers: { active: workers.length, by_state: workerStates },
     messages_waiting: [...waiting.values()].reduce((sum, count) => sum + count, 0),
     approvals_pending: pending.length,
     newest_event: journal.newest,

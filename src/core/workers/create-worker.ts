@@ -10,12 +10,15 @@ import { turnOf, workerEvent } from './worker-moves.ts'
 import type { WorkerParts } from './worker-parts.ts'
 import type { Working } from './working.ts'
 
+/** Whose workers may do what Regent may: an admin's own. What he has made for others runs as theirs, for they may give it more to do. */
+export const isTrusted = ({ role, user }: Pick<Caller, 'role' | 'user'>, owner: string): boolean => role === 'admin' && user === owner
+
 /** The row of a new worker. Throws INVALID, with the field, for what its CLI cannot be asked. */
 export function newRow(
   id: string,
   worker: NewWorker,
   owner: string,
-  caller: Pick<Caller, 'role'>,
+  caller: Pick<Caller, 'role' | 'user'>,
   at: number,
   raceId: string | null,
 ): WorkerRow {
@@ -23,7 +26,7 @@ export function newRow(
   return {
     ...{ id, owner, namespace, label: label ?? null, agent, spec, budget, timeout: Math.round(timeout * 1000), priority },
     ...{ state: 'queued', reason: 'waits for its turn', wanted: 'run', claimed: false, turn: 1, prompt },
-    ...{ cwd: null, branch: null, sessionId: null, begun: false, trusted: caller.role === 'admin' },
+    ...{ cwd: null, branch: null, sessionId: null, begun: false, trusted: isTrusted(caller, owner) },
     ...{ runId: null, handle: null, pid: null, lines: 0, attempts: 0, retryAt: null, exitCode: null },
     ...{ result: null, failureKind: null, failure: null, errorHint: null, outputFile: null },
     ...{ inputTokens: 0, outputTokens: 0, costUsd: null, ranFor: 0, raceId, createdAt: at, queuedAt: at, startedAt: null, endedAt: null },
@@ -40,8 +43,7 @@ export async function checkNew(row: WorkerRow, env: Readonly<Record<string, stri
       fields: [{ path: 'worker.permissions', message: `must be cli for ${agent.name}` }],
     })
   const { argv } = agent.command(turnFor({ row, agent, budgetUsd: row.budget.usd ?? null }, working))
-  const base = row.trusted ? { ...workerSurroundings.base, ...env } : { ...workerSurroundings.base, ...env }
-  await programOf(agent, argv[0] ?? '', base, row.spec.cwd ?? workerSurroundings.project, working)
+  await programOf(agent, argv[0] ?? '', { ...workerSurroundings.base, ...env }, row.spec.cwd ?? workerSurroundings.project, working)
 }
 
 const missingCommand = (): RegentError =>
@@ -75,14 +77,14 @@ export async function createWorker(
   const row = newRow(ids.next(), worker, owner, caller, clock.now(), null)
   await checkNew(row, worker.env, parts)
   const crew = crewOf(row)
-  // In one step with the count, so that two who come at once do not both get the last place.
-  if (!worker.queue && crews.size(crew) >= workerLimits.maxActive)
-    throw new RegentError('TOO_MANY', `Max ${workerLimits.maxActive} active workers.`, { hint: 'wait for one, or have it queued' })
-  crews.reserve(crew, row.id)
   let accepted: { id: string } | undefined
   try {
     if (Object.keys(worker.env).length > 0) await secrets.put(row.id, worker.env)
     accepted = await accept(async (tables) => {
+      // In one step with the count, so that two who come at once do not both get the last place; a command that is repeated is not counted again.
+      if (!worker.queue && crews.size(crew, row.id) >= workerLimits.maxActive)
+        throw new RegentError('TOO_MANY', `Max ${workerLimits.maxActive} active workers.`, { hint: 'wait for one, or have it queued' })
+      crews.reserve(crew, row.id)
       await insertWorker(tables, row, caller.user)
       return { id: row.id }
     })

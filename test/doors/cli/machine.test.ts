@@ -11,7 +11,7 @@ describe('regent config', () => {
     writeFileSync(join(cwd, 'regent.toml'), '[http]\nport = 9090\n')
     expect(await runCli(['config', 'check'], { cwd })).toEqual({
       code: 0,
-      stdout: 'the configuration is right (1 of 50 settings are not the default)\n',
+      stdout: 'the configuration is right (1 of 60 settings are not the default)\n',
       stderr: '',
     })
     writeFileSync(join(cwd, 'regent.toml'), '[http]\nprot = 9090\nport = "x"\n')
