@@ -186,7 +186,12 @@ export const newRace = z.strictObject({
     .default([])
     .describe('agents and models that the attempts take in turns'),
   judge: judge.default({ by: 'first' }),
-  worker: newWorker.omit({ prompt: true, queue: true, owner: true, namespace: true }).partial().default({}),
+  worker: newWorker
+    .omit({ prompt: true, queue: true, owner: true, namespace: true })
+    .partial()
+    // Without its default: left out, an attempt has a worktree where it can.
+    .extend({ worktree: workerSpec.shape.worktree.unwrap().optional() })
+    .default({}),
   namespace: namespaceName.default('default'),
   owner: userName.optional(),
 })
