@@ -8,7 +8,11 @@ export const PERMISSION_PATH = '/worker-link/permissions'
 
 export const permissionQuestion = z.strictObject({
   request_id: z.string().min(1).max(200).describe('unique for the run; the same again asks nothing new'),
-  tool: z.string().min(1).max(500),
+  tool: z
+    .string()
+    .min(1)
+    .max(500)
+    .refine((value) => !value.includes('\0'), 'must not contain NUL'),
   input: z.record(z.string(), z.unknown()),
 })
 export type PermissionQuestion = z.output<typeof permissionQuestion>

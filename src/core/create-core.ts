@@ -113,6 +113,8 @@ const HOUSEKEEPING_MS = 600_000
 /** Not before the doors at brokers have told which events they still need: what they have not sent may lie beyond what is kept for readers. */
 const FIRST_HOUSEKEEPING_MS = 60_000
 const KEYS_KEPT_MS = 7 * 86_400_000
+/** Longer than what an owner spends is counted. */
+const SPENT_KEPT_MS = 2 * 86_400_000
 const RUNS_KEPT_MS = 7 * 86_400_000
 
 /** Puts the mission together. Nothing happens until `begin`. */
@@ -120,12 +122,8 @@ export function createCore(options: CoreOptions): RunningCore {
   const { store, clock, logger } = options
   const parts = partsOf(options)
   const { journal, watching, supervisor, links, channels, resources, checks, metrics, outbox, watch } = parts
+  const house = houseOf(options, parts)
   let closing = false
-  let stopKeeping = () => {}
-  const housekeeping = () => {
-    void keepHouse(options, parts).catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'old events were not forgotten'))
-    stopKeeping = clock.after(HOUSEKEEPING_MS, housekeeping)
-  }
   return {
     ...createDispatch({
       store,
@@ -146,7 +144,7 @@ export function createCore(options: CoreOptions): RunningCore {
       await tellAll(options, 'regent.started').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the start was not told'))
       await channels.open()
       await outbox.start(channels.relay())
-      stopKeeping = clock.after(FIRST_HOUSEKEEPING_MS, housekeeping)
+      house.keep()
     },
     async recover() {
       const [agents, workers] = await Promise.all([supervisor.recover(), parts.room.recover()])
@@ -167,7 +165,7 @@ export function createCore(options: CoreOptions): RunningCore {
     stopAgents: () => supervisor.haltAll(),
     async close() {
       closing = true
-      stopKeeping()
+      house.leave()
       await tellAll(options, 'regent.stopping').catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'the stop was not told'))
       await closeParts(parts)
     },
@@ -241,21 +239,8 @@ function partsOf(options: CoreOptions) {
     checks: () => checks.read(),
   })
   return {
-    journal,
-    deltas,
     ...viewing,
-    observed,
-    watching,
-    supervisor,
-    links,
-    channels,
-    revocations,
-    checks,
-    resources,
-    metrics,
-    outbox,
-    watch,
-    room,
+    ...{ journal, deltas, observed, watching, supervisor, links, channels, revocations, checks, resources, metrics, outbox, watch, room },
   }
 }
 
@@ -299,6 +284,22 @@ async function tellAll({ store, clock, about }: CoreOptions, type: 'regent.start
   await store.transaction((tables) => tables.events.append({ ...nobody, at: clock.now(), type, actor: 'regent', data }))
 }
 
+/** Forgets what is old, now and then. */
+function houseOf(options: CoreOptions, parts: Parts): { keep(): void; leave(): void } {
+  const { clock, logger } = options
+  let leave = () => {}
+  const housekeeping = () => {
+    void keepHouse(options, parts).catch((error: unknown) => logger.warn({ error: reasonOf(error) }, 'old events were not forgotten'))
+    leave = clock.after(HOUSEKEEPING_MS, housekeeping)
+  }
+  return {
+    keep() {
+      leave = clock.after(FIRST_HOUSEKEEPING_MS, housekeeping)
+    },
+    leave: () => leave(),
+  }
+}
+
 async function keepHouse({ store, clock, eventsKept }: CoreOptions, { journal, outbox, room }: Parts): Promise<void> {
   await room.forgetOld()
   await store.transaction(async (tables) => {
@@ -306,5 +307,6 @@ async function keepHouse({ store, clock, eventsKept }: CoreOptions, { journal, o
     await tables.events.prune(Math.max(eventsKept, journal.newest - outbox.settled))
     await tables.commands.prune(clock.now() - KEYS_KEPT_MS)
     await tables.runs.prune(clock.now() - RUNS_KEPT_MS)
+    await tables.workers.pruneTurns(clock.now() - SPENT_KEPT_MS)
   })
 }

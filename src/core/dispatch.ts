@@ -29,6 +29,11 @@ const evenWhenFull: readonly string[] = [
   'approvals.approve',
   'approvals.reject',
   'tokens.revoke',
+  'workers.cancel',
+  'workers.wait',
+  'workers.claim',
+  'workers.delete',
+  'races.cancel',
   'system.backup',
 ]
 

@@ -104,10 +104,12 @@ export interface Workers {
   /** Of a crew: what is active or unclaimed, in the order in which they ended, the active ones last. */
   unclaimed(owner: string, namespace: string): Promise<WorkerRow[]>
   update(id: string, change: Partial<Omit<WorkerRow, 'id'>>): Promise<void>
-  /** With its turns and approvals. */
+  /** With its approvals, and with what its turns were asked; what they took counts on. */
   delete(id: string): Promise<void>
   /** Whether any worker's variables refer to these secrets. */
   usesSecrets(secretsId: string): Promise<boolean>
+  /** Forgets the turns of deleted workers that ended before `at`. */
+  pruneTurns(at: number): Promise<void>
   /** Ended and claimed ones that ended before `at`: ids, oldest first. */
   old(at: number, limit: number): Promise<string[]>
   insertTurn(row: TurnRow): Promise<void>

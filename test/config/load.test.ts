@@ -51,18 +51,19 @@ describe('loadConfig', () => {
       template: undefined,
       models: { anthropicKey: undefined, openaiKey: undefined, anthropicBaseUrl: undefined, openaiBaseUrl: undefined, default: undefined },
       tools: { allowHosts: [] },
+      idleExitMs: null,
       stopAgents: false,
       agents: {
         ...{ startsecs: 1, startretries: 3, stopGrace: 10, restartsPerSecond: 10, perUser: 200, user: 'auto', stopLevel: 'auto' },
         limits: { memory_bytes: 2 ** 30, cpus: 1, pids: 256, open_files: 4096 },
       },
       logs: { maxBytes: 10 * 2 ** 20, keep: 3, maxAgeMs: 30 * 86_400_000 },
+      events: { keep: 100_000 },
       workers: {
         ...{ maxActive: 10, running: 32, runningPerOwner: 32, runningPerNamespace: 10, runningPerAgent: {}, api: 'readme' },
         ownerBudget: { usd: null, tokens: null, seconds: null },
         keptMs: 30 * 86_400_000,
       },
-      events: { keep: 100_000 },
       teamEnv: {},
       baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/alice' },
       warnings: [],
@@ -96,6 +97,24 @@ describe('loadConfig', () => {
       'models.anthropic_key': 'ANTHROPIC_API_KEY',
       'log.level': 'default',
     })
+  })
+
+  it('reads what binds workers, and names what is wrong with it', () => {
+    const env = {
+      REGENT_WORKERS_MAX_ACTIVE: '3',
+      REGENT_WORKERS_RUNNING_PER_AGENT: 'claude=5, codex=2',
+      REGENT_WORKERS_API: 'state',
+      REGENT_WORKERS_OWNER_USD_PER_DAY: '2.5',
+      REGENT_WORKERS_KEEP: '7d',
+    }
+    const toml = '[workers]\nrunning = 4\nowner_tokens_per_day = 1000\n'
+    expect(loadConfig(project({ 'regent.toml': toml }, env)).workers).toMatchObject({
+      ...{ maxActive: 3, running: 4, runningPerAgent: { claude: 5, codex: 2 }, api: 'state', keptMs: 7 * 86_400_000 },
+      ownerBudget: { usd: 2.5, tokens: 1000, seconds: null },
+    })
+    expect(loadConfig(project({}, { REGENT_WORKERS_KEEP: 'off' })).workers.keptMs).toBeNull()
+    for (const [name, value] of Object.entries({ MAX_ACTIVE: '0', RUNNING_PER_AGENT: 'claude', OWNER_USD_PER_DAY: '-1', API: 'both' }))
+      expect(() => loadConfig(project({}, { [`REGENT_WORKERS_${name}`]: value })), name).toThrow(/workers\./)
   })
 
   it('reads numbers, booleans, lists, durations and sizes from variables', () => {

@@ -7,6 +7,8 @@ import type { FromRegent, FromRunner, OutBody } from '../../src/contract/link.ts
 import type { Caller } from '../../src/contract/tokens.ts'
 import type { LinkSession } from '../../src/core/core.ts'
 import { createCore, type RunningCore } from '../../src/core/create-core.ts'
+import type { Working } from '../../src/core/workers/working.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomIds } from '../../src/kernel/ids.ts'
 import { silentLogger } from '../../src/kernel/logger.ts'
@@ -24,9 +26,17 @@ import { until } from './until.ts'
 export const admin: Caller = { user: 'root', role: 'admin', via: 'test' }
 export const userCalled = (user: string): Caller => ({ user, role: 'user', via: 'test' })
 
+export interface WorldOptions {
+  readonly clock?: Clock
+  readonly workerLimits?: Partial<Working['workerLimits']>
+  /** What stands in for a part of the core. */
+  readonly over?: Partial<Pick<Working, 'codingAgents' | 'worktrees' | 'workerFiles'>>
+}
+
 /** A whole core over a real store and the memory bus; runs and files are fakes. */
 export class CoreWorld {
-  readonly runtime = new FakeRuntime(systemClock)
+  readonly clock: Clock
+  readonly runtime: FakeRuntime
   readonly project = new FakeProject()
   readonly secrets = new FakeSecrets()
   readonly prober = new FakeProber()
@@ -39,10 +49,19 @@ export class CoreWorld {
   brokers!: BrokerPool
   core!: RunningCore
   #more: readonly NamedBroker[] = []
+  readonly #workers: ReturnType<typeof fakeWorkers>
+  /** Called with each transaction before it is done; throws where the store is to refuse it. */
+  storeTrouble: (() => void) | undefined
+
+  constructor({ clock = systemClock, workerLimits, over }: WorldOptions = {}) {
+    this.clock = clock
+    this.runtime = new FakeRuntime(clock)
+    this.#workers = { ...fakeWorkers(workerLimits), ...over }
+  }
 
   /** `more`: brokers beside the bus, as if the configuration named them. */
-  static async open(more: readonly NamedBroker[] = []): Promise<CoreWorld> {
-    const world = new CoreWorld()
+  static async open(more: readonly NamedBroker[] = [], options: WorldOptions = {}): Promise<CoreWorld> {
+    const world = new CoreWorld(options)
     world.#more = more
     await world.#begin()
     onTestFinished(() => world.#end())
@@ -66,7 +85,8 @@ export class CoreWorld {
       at: (settings) => this.brokers.at(settings),
       release: (settings) => this.brokers.release(settings),
     }
-    const { store, bus, runtime, project, secrets, prober, calendar, archive } = this
+    const { bus, runtime, project, secrets, prober, calendar, archive, clock } = this
+    const store = this.#watched(this.store)
     this.core = createCore({
       ...{
         store,
@@ -79,7 +99,7 @@ export class CoreWorld {
         calendar,
         archive,
         self: new FakeSelf(),
-        clock: systemClock,
+        clock,
         ids: randomIds,
         logger: silentLogger,
         random: () => 0.5,
@@ -95,11 +115,25 @@ export class CoreWorld {
       agentsPerUser: 3,
       eventsKept: 10_000,
       channelDefaults: {},
-      ...fakeWorkers(),
+      ...this.#workers,
       moreChecks: async () => [],
     })
     await this.core.begin()
     await this.core.recover()
+  }
+
+  #watched(store: Store): Store {
+    return new Proxy(store, {
+      get: (target, name) => {
+        if (name === 'transaction')
+          return async <T>(work: Parameters<Store['transaction']>[0]) => {
+            this.storeTrouble?.()
+            return (await target.transaction(work)) as T
+          }
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
   }
 
   async #end(): Promise<void> {

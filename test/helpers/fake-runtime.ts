@@ -123,6 +123,11 @@ export class FakeRuntime implements Runtime {
     if (known) return known
     const run = new FakeRun(spec, 1000 + this.runs.length, this.#clock)
     this.runs.push(run)
+    this.removed.delete(spec.agentId)
+    // What follows its output alone ends with it.
+    void run.exited.then(() => {
+      for (const wake of [...this.#printing]) wake()
+    })
     return run
   }
 
@@ -175,13 +180,15 @@ export class FakeRuntime implements Runtime {
     this.printed.set(agentId, [])
   }
 
-  async *logs(agentId: string, { tail, follow, since, stream, contains }: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
+  async *logs(agentId: string, { tail, follow, since, stream, contains, run }: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
     const wanted = (line: LogLine) =>
       (since === undefined || line.at === null || line.at >= since) &&
       (stream === undefined || line.stream === stream) &&
+      (run === undefined || line.runId === run) &&
       (contains === undefined || line.text.includes(contains))
-    const now = this.printed.get(agentId)
-    if (!now) return
+    const isOver = () => run !== undefined && this.runs.find(({ handle }) => handle.runId === run)?.over !== undefined
+    const now = this.printed.get(agentId) ?? []
+    if (!this.printed.has(agentId) && run === undefined) return
     let at = now.length
     this.readers++
     try {
@@ -194,6 +201,7 @@ export class FakeRuntime implements Runtime {
       while (follow && !signal?.aborted) {
         const lines = this.printed.get(agentId) ?? []
         const line = lines[at]
+        if (!line && isOver()) return
         if (!line) await this.#nextPrint(signal)
         else {
           at++
@@ -224,7 +232,13 @@ export class FakeRuntime implements Runtime {
     return null
   }
 
-  async forget(): Promise<void> {}
+  /** Agents whose logs and runs were forgotten. */
+  readonly removed = new Set<string>()
+
+  async forget(agentId: string): Promise<void> {
+    this.removed.add(agentId)
+    this.printed.delete(agentId)
+  }
   async close(): Promise<void> {}
 
   /** The live run of an agent. */

@@ -1,7 +1,7 @@
 import { createCodingAgents } from '../../src/adapters/coding-agents/coding-agents.ts'
 import type { Working } from '../../src/core/workers/working.ts'
 
-const workerLimits: Working['workerLimits'] = {
+export const workerLimits: Working['workerLimits'] = {
   maxActive: 10,
   running: 32,
   runningPerOwner: 32,

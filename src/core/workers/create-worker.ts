@@ -11,12 +11,15 @@ import type { WorkerParts } from './worker-parts.ts'
 import type { Kept } from './worker-secrets.ts'
 import type { Working } from './working.ts'
 
+/** Whose workers may do what Regent may: an admin's own. What he has made for others runs as theirs, for they may give it more to do. */
+export const isTrusted = ({ role, user }: Pick<Caller, 'role' | 'user'>, owner: string): boolean => role === 'admin' && user === owner
+
 /** The row of a new worker. Throws INVALID, with the field, for what its CLI cannot be asked. */
 export function newRow(
   id: string,
   worker: NewWorker,
   owner: string,
-  caller: Pick<Caller, 'role'>,
+  caller: Pick<Caller, 'role' | 'user'>,
   at: number,
   raceId: string | null,
   kept: Kept,
@@ -36,7 +39,7 @@ export function newRow(
       priority,
     },
     ...{ state: 'queued', reason: 'waits for its turn', wanted: 'run', claimed: false, turn: 1, prompt },
-    ...{ cwd: null, branch: null, sessionId: null, begun: false, trusted: caller.role === 'admin' },
+    ...{ cwd: null, branch: null, sessionId: null, begun: false, trusted: isTrusted(caller, owner) },
     ...{ runId: null, handle: null, pid: null, lines: 0, attempts: 0, retryAt: null, exitCode: null },
     ...{ result: null, failureKind: null, failure: null, errorHint: null, outputFile: null },
     ...{ inputTokens: 0, outputTokens: 0, costUsd: null, ranFor: 0, raceId, createdAt: at, queuedAt: at, startedAt: null, endedAt: null },
@@ -99,13 +102,13 @@ async function enterWorker(
   accept: (work: (tables: Tables) => Promise<{ id: string }>) => Promise<{ id: string }>,
 ): Promise<WorkerRow> {
   const crew = crewOf(row)
-  // In one step with the count, so that two who come at once do not both get the last place.
-  if (!queue && crews.size(crew) >= workerLimits.maxActive)
-    throw new RegentError('TOO_MANY', `Max ${workerLimits.maxActive} active workers.`, { hint: 'wait for one, or have it queued' })
-  crews.reserve(crew, row.id)
   let accepted: { id: string } | undefined
   try {
     accepted = await accept(async (tables) => {
+      // In one step with the count, so that two who come at once do not both get the last place; a command that is repeated is not counted again.
+      if (!queue && crews.size(crew, row.id) >= workerLimits.maxActive)
+        throw new RegentError('TOO_MANY', `Max ${workerLimits.maxActive} active workers.`, { hint: 'wait for one, or have it queued' })
+      crews.reserve(crew, row.id)
       await insertWorker(tables, row, caller.user)
       return { id: row.id }
     })

@@ -46,6 +46,8 @@ export class Crews {
     const crew = crewOf(row)
     const members = this.#crews.get(crew) ?? new Map<string, Member>()
     const known = members.get(row.id)
+    // Told late: it goes on already.
+    if (known && known.turn > row.turn) return
     const ended = !isOpen(row)
     if (row.claimed && ended) members.delete(row.id)
     else if (known?.turn !== row.turn || known.ended !== ended) {
@@ -72,9 +74,10 @@ export class Crews {
     this.wake(crew)
   }
 
-  /** Active ones and unclaimed ends. */
-  size(crew: string): number {
-    return this.#crews.get(crew)?.size ?? 0
+  /** Active ones and unclaimed ends, but for this one. */
+  size(crew: string, but: string): number {
+    const members = this.#crews.get(crew)
+    return members ? members.size - (members.has(but) ? 1 : 0) : 0
   }
 
   /** Active members, of these or of all. */
@@ -105,6 +108,11 @@ export class Crews {
     const cancel = this.#clock.after(LEASE_MS, () => this.#giveBack(lease))
     this.#leases.set(lease.id, { ...lease, cancel })
     return lease
+  }
+
+  /** Whose crew a lease is of; undefined when it was settled, or given back. */
+  crewOfLease(id: string): string | undefined {
+    return this.#leases.get(id)?.crew
   }
 
   /** The lease, once; undefined when it was settled, or given back. What it offered stays offered until `release`. */

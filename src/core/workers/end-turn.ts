@@ -1,3 +1,4 @@
+import { reasonOf } from '../../kernel/errors.ts'
 import type { CodingAgent, TurnOutcome, TurnReader } from '../../ports/coding-agents.ts'
 import type { Exit } from '../../ports/runtime.ts'
 import type { Tables } from '../../ports/store.ts'
@@ -5,11 +6,13 @@ import type { WorkerRow } from '../../ports/worker-store.ts'
 import { errorHint } from './error-hint.ts'
 import { closePermissions } from './permission-rows.ts'
 import type { TurnFeed } from './turn-feed.ts'
-import { cancelTurn, endData, type Failure, moveWorker } from './worker-moves.ts'
+import { cancelTurn, endData, type Failure, moveWorker, storable } from './worker-moves.ts'
 import type { Working } from './working.ts'
 
 /** Why Regent ended a run. */
-export type Stopped = { readonly why: 'timeout' } | { readonly why: 'cancel' } | { readonly why: 'budget'; readonly message: string }
+export type Stopping = { readonly why: 'timeout' } | { readonly why: 'cancel' } | { readonly why: 'budget'; readonly message: string }
+/** `at`: epoch ms of the first try. */
+export type Stopped = Stopping & { readonly at: number }
 
 export interface Ending {
   readonly row: WorkerRow
@@ -32,11 +35,11 @@ const STAGGER_MS = 5000
 /** Puts the end of a turn on record with all that it said last. undefined: it is on record already. */
 export async function endTurn(ending: Ending, working: Working): Promise<WorkerRow | undefined> {
   const { row, exit, feed, reader } = ending
-  const { store, clock, workerFiles } = working
+  const { store, clock } = working
   const code = exit.kind === 'lost' ? null : exit.code
   const stderr = await stderrOf(row, working)
   const outcome = reader?.end({ code, stderr, at: exit.at })
-  const outputFile = outcome ? await workerFiles.writeOutput(row.id, outcome.document) : null
+  const outputFile = outcome ? await written(row, outcome.document, working) : null
   const settled = await feed?.settle()
   const now = clock.now()
   return store.transaction(async (tables) => {
@@ -48,6 +51,16 @@ export async function endTurn(ending: Ending, working: Working): Promise<WorkerR
     await count(tables, before, columns)
     return conclude(tables, before, { ending, outcome, stderr, columns, now }, working)
   })
+}
+
+/** An end is not held back for a file that cannot be written. */
+async function written({ id }: WorkerRow, document: string, { workerFiles, logger }: Working): Promise<string | null> {
+  try {
+    return await workerFiles.writeOutput(id, document)
+  } catch (error) {
+    logger.error({ worker: id, error: reasonOf(error) }, 'what a worker printed could not be written')
+    return null
+  }
 }
 
 type Columns = Partial<Omit<WorkerRow, 'id' | 'state' | 'reason'>>
@@ -86,10 +99,10 @@ async function conclude(
   }
   const failed = {
     ...columns,
-    ...{ failureKind: failure.kind, failure: failure.message, endedAt: now },
-    errorHint: failure.hint ?? errorHint(failure.kind === 'timeout' ? 'timed out' : stderr, code, failure.message),
+    ...{ failureKind: failure.kind, failure: storable(failure.message), endedAt: now },
+    errorHint: storable(failure.hint ?? errorHint(failure.kind === 'timeout' ? 'timed out' : stderr, code, failure.message)),
   }
-  return moveWorker(tables, before, { to: 'failed', reason: failure.message, ...end }, failed, endData(before, failed))
+  return moveWorker(tables, before, { to: 'failed', reason: failed.failure, ...end }, failed, endData(before, failed))
 }
 
 function columnsOf(
@@ -103,8 +116,8 @@ function columnsOf(
     exitCode: known.code,
     outputFile: known.outputFile,
     ...(known.lines !== undefined && { lines: known.lines }),
-    result: outcome ? outcome.text.slice(0, RESULT_CHARACTERS).toWellFormed() : null,
-    sessionId: outcome?.sessionId ?? row.sessionId,
+    result: outcome ? storable(outcome.text.slice(0, RESULT_CHARACTERS)) : null,
+    sessionId: outcome?.sessionId ? storable(outcome.sessionId) : row.sessionId,
     begun: row.begun || (outcome !== undefined && outcome.sessionId !== null),
     inputTokens: row.inputTokens + tokens.input,
     outputTokens: row.outputTokens + tokens.output,
@@ -126,7 +139,10 @@ async function count(tables: Tables, before: WorkerRow, columns: Columns): Promi
   })
 }
 
-function failureOf({ row, exit, agent, stopped }: Ending, outcome: TurnOutcome | undefined): Failure | undefined {
+function failureOf({ row, exit, agent, stopped: asked }: Ending, outcome: TurnOutcome | undefined): Failure | undefined {
+  // It had answered before it was to be ended, as when Regent was down at its time limit.
+  const wasOver = asked !== undefined && outcome?.ok === true && exit.kind === 'exited' && exit.at < asked.at
+  const stopped = wasOver ? undefined : asked
   const seconds = row.timeout / 1000
   const overdue = row.startedAt !== null && exit.at - row.startedAt >= row.timeout && (exit.kind !== 'exited' || exit.code !== 0)
   // A Regent before this one may have begun the stop.

@@ -26,6 +26,7 @@ export interface PermissionOptions extends Pick<Working, 'store' | 'clock' | 'lo
 
 /** Questions of one turn. */
 const MOST_QUESTIONS = 100
+const RETRY_MS = 1000
 
 /** Permission prompts of workers' CLIs: each becomes an approval, and the first answer from any door, or its time limit, decides. */
 export class Permissions implements PermissionDoor {
@@ -85,6 +86,7 @@ export class Permissions implements PermissionDoor {
 
   close(): void {
     for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
     for (const id of [...this.#waiting.keys()]) this.#settle(id)
   }
 
@@ -92,6 +94,8 @@ export class Permissions implements PermissionDoor {
     const { store, clock } = this.#o
     const asked = this.#asked.get(worker.id) ?? new Set()
     if (!asked.has(id) && asked.size >= MOST_QUESTIONS) throw new RegentError('TOO_MANY', `Rate limit exceeded (max ${MOST_QUESTIONS})`)
+    // In one step with the count.
+    this.#asked.set(worker.id, asked.add(id))
     const at = clock.now()
     const row: ApprovalRow = {
       id,
@@ -135,13 +139,14 @@ export class Permissions implements PermissionDoor {
     this.#asked.set(worker.id, (this.#asked.get(worker.id) ?? new Set()).add(id))
     this.#timers.get(id)?.()
     const expire = () =>
-      this.#close(worker, id, { allow: false, by: 'timeout', via: null, at: clock.now() }).catch((error: unknown) =>
-        logger.warn({ worker: worker.id, reason: reasonOf(error) }, 'a permission that nobody answered could not be closed'),
-      )
-    this.#timers.set(
-      id,
-      clock.after(Math.max(0, expiresAt - clock.now()), () => void expire()),
-    )
+      void this.#close(worker, id, { allow: false, by: 'timeout', via: null, at: clock.now() }).catch((error: unknown) => {
+        logger.warn(
+          { worker: worker.id, reason: reasonOf(error) },
+          'a permission that nobody answered could not be closed; tried again soon',
+        )
+        if (this.#timers.has(id)) this.#timers.set(id, clock.after(RETRY_MS, expire))
+      })
+    this.#timers.set(id, clock.after(Math.max(0, expiresAt - clock.now()), expire))
   }
 
   async #close(worker: WorkerRow, id: string, verdict: Parameters<typeof closePermission>[3], message?: string): Promise<boolean> {

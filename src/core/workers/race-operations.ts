@@ -5,7 +5,7 @@ import { RegentError } from '../../kernel/errors.ts'
 import type { RaceRow, WorkerRow } from '../../ports/worker-store.ts'
 import { mayTouch } from '../agents/find.ts'
 import type { Handlers, Handling } from '../handling.ts'
-import { checkNew, insertWorker, newRow } from './create-worker.ts'
+import { checkNew, insertWorker, isTrusted, newRow } from './create-worker.ts'
 import { ownerFor } from './find-worker.ts'
 import { raceNamespace } from './race-judges.ts'
 import { asJson, attemptsOf } from './race-rules.ts'
@@ -101,7 +101,7 @@ function newRaceRow(given: NewRace, rows: readonly WorkerRow[], { id, owner, cal
   return {
     ...{ id, owner, namespace, state: 'running', reason: 'attempts are being made', prompt, judge },
     attempts: asJson(rows.map((row) => ({ worker: row.id, judge: null, verdict: 'waiting', score: null }))),
-    ...{ winner: null, trusted: caller.role === 'admin', data: {}, createdAt: at, endedAt: null },
+    ...{ winner: null, trusted: isTrusted(caller, owner), data: {}, createdAt: at, endedAt: null },
   }
 }
 
@@ -117,7 +117,7 @@ interface Attempts {
 /** In folders of their own where they can be: attempts at one task must not touch each other's files. */
 async function attemptRows(parts: Parts, { given, id, owner, caller, at, kept }: Attempts): Promise<WorkerRow[]> {
   const { worker, variants, n, prompt } = given
-  const cwd = worker.cwd ?? (caller.role === 'admin' ? parts.workerSurroundings.project : undefined)
+  const cwd = worker.cwd ?? (isTrusted(caller, owner) ? parts.workerSurroundings.project : undefined)
   const worktree = worker.worktree ?? (n > 1 && cwd !== undefined && (await parts.worktrees.isRepository(cwd)))
   const rows = Array.from({ length: n }, (_, index) => {
     const variant = variants[index % Math.max(1, variants.length)]
@@ -148,11 +148,16 @@ async function get(parts: Parts, { race: ref, wait, timeout }: Input<'races.get'
     const { promise, resolve } = Promise.withResolvers<void>()
     const unwatch = races.watch(race.id, resolve)
     const cancel = clock.after(until - clock.elapsed(), resolve)
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    race = await find(parts, race.id, caller)
-    if (!isOver(race)) await promise
-    unwatch()
-    cancel()
+    const aborted = () => resolve()
+    signal.addEventListener('abort', aborted, { once: true })
+    try {
+      race = await find(parts, race.id, caller)
+      if (!isOver(race)) await promise
+    } finally {
+      unwatch()
+      cancel()
+      signal.removeEventListener('abort', aborted)
+    }
     signal.throwIfAborted()
     race = await find(parts, race.id, caller)
   }

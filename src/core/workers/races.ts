@@ -21,9 +21,10 @@ export class Races {
     this.#p = parts
   }
 
-  /** Takes up every race that is not over. */
-  async recover(): Promise<void> {
-    for (const race of await this.#p.store.read.races.open()) this.look(race.id)
+  /** Takes up every race that is not over, and these, which may not have been cleaned up. */
+  async recover(unclean: ReadonlySet<string>): Promise<void> {
+    const open = await this.#p.store.read.races.open()
+    for (const id of new Set([...open.map((race) => race.id), ...unclean])) this.look(id)
   }
 
   /** A worker has ended, or waits for its provider. */
@@ -155,7 +156,11 @@ export class Races {
   async #clean(race: RaceRow, rows: ReadonlyMap<string, WorkerRow>): Promise<boolean> {
     const { store, workers, worktrees, crews, logger } = this.#p
     for (const row of rows.values()) {
+      // Somebody has gone on with it since.
+      if (race.endedAt !== null && row.queuedAt > race.endedAt) continue
       if (isOpen(row)) {
+        // It had answered, so this is another turn.
+        if (row.id === race.winner) continue
         await store.transaction((tables) => wantCancel(this.#p, tables, row.id, 'regent'))
         const now = await store.read.workers.get(row.id)
         if (now?.wanted === 'cancel') workers.cancel(now)
@@ -168,8 +173,13 @@ export class Races {
             logger.warn({ worker: row.id, reason: reasonOf(error) }, 'the worktree of an attempt could not be removed'),
           )
       if (row.claimed) continue
-      await store.transaction((tables) => tables.workers.update(row.id, { claimed: true }))
-      crews.note({ ...row, claimed: true })
+      const claimed = await store.transaction(async (tables) => {
+        const now = await tables.workers.get(row.id)
+        if (!now || isOpen(now) || now.turn !== row.turn) return false
+        await tables.workers.update(row.id, { claimed: true })
+        return true
+      })
+      if (claimed) crews.note({ ...row, claimed: true })
     }
     return false
   }

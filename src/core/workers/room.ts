@@ -58,20 +58,17 @@ export function workersRoom(given: RoomOptions): WorkersRoom {
       return workers.open > 0
     },
     async recover() {
-      const found = await workers.recover()
-      await races.recover()
-      return found
+      const { adopted, races: touched } = await workers.recover()
+      await races.recover(touched)
+      return { adopted }
     },
     async forgetOld() {
       const { keptMs } = options.workerLimits
       if (keptMs === null) return
-      for (const id of await options.store.read.workers.old(options.clock.now() - keptMs, FORGET_AT_ONCE)) {
-        const row = await options.store.read.workers.get(id)
-        if (row)
-          await forgetWorker(parts, row, 'regent').catch((error: unknown) =>
-            options.logger.warn({ worker: id, reason: reasonOf(error) }, 'an old worker could not be forgotten'),
-          )
-      }
+      for (const id of await options.store.read.workers.old(options.clock.now() - keptMs, FORGET_AT_ONCE))
+        await forgetWorker(parts, id, 'regent').catch((error: unknown) =>
+          options.logger.warn({ worker: id, reason: reasonOf(error) }, 'an old worker could not be forgotten'),
+        )
     },
     close() {
       races.close()

@@ -7,7 +7,7 @@ import type { Output, TokenCount, TurnReader } from '../../ports/coding-agents.t
 import type { Runtime } from '../../ports/runtime.ts'
 import type { Store, Tables } from '../../ports/store.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
-import { workerEvent } from './worker-moves.ts'
+import { storable, workerEvent } from './worker-moves.ts'
 
 export interface FeedOptions {
   readonly store: Store
@@ -29,6 +29,10 @@ const TOLD_CHARACTERS = 2000
 const GATHER_MS = 50
 /** More waits for the store, and its program's output stays in its file meanwhile. */
 const MOST_WAITING = 500
+/** So much of one run is told; what a program says beyond it is in its output alone, and does not push others' events out of the journal. */
+const MOST_TOLD = 5000
+/** How long the output of an ended run is waited for: a process that escaped may hold it. */
+const DRAIN_MS = 2000
 
 interface Told {
   readonly type: EventType
@@ -48,6 +52,11 @@ export class TurnFeed {
   #tokens = { input: 0, output: 0 }
   #writing: Promise<void> = Promise.resolve()
   #cancel: (() => void) | undefined
+  /** How much was told, by this Regent or one before it. */
+  #count = 0
+  /** Nothing is read while the store is behind. */
+  #room: PromiseWithResolvers<void> | undefined
+  #isSettled = false
   /** Resolves when all that was printed is read, or it was stopped. */
   readonly done: Promise<void>
 
@@ -62,16 +71,33 @@ export class TurnFeed {
     return this.#tokens
   }
 
+  /** To be called once the run is over: resolves when all that it printed is read, or nothing more has come for a while. */
+  async drain(): Promise<void> {
+    let isRead = false
+    void this.done.then(() => {
+      isRead = true
+    })
+    for (let before = -1; !isRead && (before !== this.#lines || this.#room); ) {
+      before = this.#lines
+      await Promise.race([this.done, this.#o.clock.sleep(DRAIN_MS)])
+    }
+    this.#stop.abort()
+    await this.done
+  }
+
   /** Reads no more. */
   stop(): void {
     this.#stop.abort()
+    this.#room?.resolve()
+    this.#cancel?.()
   }
 
-  /** Writes what is left within the transaction that ends the turn. To be called once nothing is read any more. */
+  /** Writes what is left within the transaction that ends the turn. To be called once nothing is read any more; again where that failed. */
   async settle(): Promise<{ readonly write: (tables: Tables) => Promise<void>; readonly columns: { readonly lines: number } }> {
+    this.#isSettled = true
     this.#cancel?.()
     await this.#writing
-    const told = this.#told
+    const told = [...this.#told]
     return { write: (tables) => this.#append(tables, told), columns: { lines: this.#lines } }
   }
 
@@ -82,7 +108,7 @@ export class TurnFeed {
       for await (const { text } of runtime.logs(row.id, query, this.#stop.signal)) {
         this.#lines += 1
         for (const output of reader.line(text, clock.now())) this.#take(output)
-        if (this.#told.length >= MOST_WAITING) await this.#writing
+        if (this.#told.length >= MOST_WAITING) await this.#makeRoom()
       }
     } catch (error) {
       logger.warn({ worker: row.id, run: runId, reason: reasonOf(error) }, 'what a worker printed could not be read')
@@ -94,8 +120,8 @@ export class TurnFeed {
       this.#tokens = { input: this.#tokens.input + output.tokens.input, output: this.#tokens.output + output.tokens.output }
       this.#o.counted(this.#tokens)
     }
-    if (output.kind === 'session') this.#sessionId = output.sessionId
-    const told = toldOf(output)
+    if (output.kind === 'session') this.#sessionId = storable(output.sessionId)
+    const told = this.#next(output)
     // A Regent before this one has told of it.
     if (!told || this.#lines <= this.#o.row.lines) return
     this.#told.push(told)
@@ -103,13 +129,30 @@ export class TurnFeed {
     this.#cancel ??= this.#o.clock.after(GATHER_MS, () => this.#flush())
   }
 
+  #next(output: Output): Told | undefined {
+    const told = toldOf(output)
+    if (!told || this.#count > MOST_TOLD) return undefined
+    this.#count += 1
+    if (this.#count <= MOST_TOLD) return told
+    return { type: 'worker.said', data: { text: 'What it says from here on is in its output alone.', truncated: true } }
+  }
+
+  /** Resolves when the store has taken some of what waits, or nothing is to be read any more. */
+  async #makeRoom(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.#room = Promise.withResolvers()
+    await this.#room.promise
+    this.#room = undefined
+  }
+
   #flush(): void {
     this.#cancel = undefined
-    this.#writing = this.#writing.then(() => this.#write())
+    if (!this.#isSettled) this.#writing = this.#writing.then(() => this.#write())
   }
 
   async #write(): Promise<void> {
-    const told = this.#told
+    // More may be said while these are written.
+    const told = [...this.#told]
     if (told.length === 0) return
     const line = this.#toldLine
     const { store, row, logger, clock } = this.#o
@@ -121,9 +164,10 @@ export class TurnFeed {
         await tables.workers.update(row.id, { lines: line, ...(this.#sessionId !== null && { sessionId: this.#sessionId, begun: true }) })
       })
       this.#told = this.#told.slice(told.length)
+      this.#room?.resolve()
     } catch (error) {
       logger.warn({ worker: row.id, reason: reasonOf(error) }, 'what a worker says could not be put on record; tried again')
-      this.#cancel ??= clock.after(1000, () => this.#flush())
+      if (!this.#isSettled) this.#cancel ??= clock.after(1000, () => this.#flush())
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Input, Output } from '../../contract/operations.ts'
 import { RegentError } from '../../kernel/errors.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
+import { mayTouch } from '../agents/find.ts'
 import type { Handlers, Handling } from '../handling.ts'
 import { crewOf, type Lease } from './crews.ts'
 import { findWorker, ownerFor } from './find-worker.ts'
@@ -17,8 +18,10 @@ export function waitOperations(parts: WorkerParts): Handlers<Names> {
   return {
     'workers.wait': (input, handling) => wait(parts, input, handling),
     'workers.claim': async ({ lease: id, keep }, handling) => {
-      const lease = parts.crews.take(id)
-      if (!lease || (handling.caller.role !== 'admin' && lease.crew.split(' ')[0] !== handling.caller.user))
+      const crew = parts.crews.crewOfLease(id)
+      const isHis = crew !== undefined && mayTouch(handling.caller, crew.split(' ')[0] ?? '')
+      const lease = isHis ? parts.crews.take(id) : undefined
+      if (!lease)
         throw new RegentError('NOT_FOUND', 'this lease was settled already, or is over', {
           hint: 'wait again: what it offered is told again',
         })
@@ -35,18 +38,21 @@ function giveBack({ crews }: WorkerParts, lease: Lease): string[] {
 /** Ends that are still those that were offered become claimed; they are free again when the store refuses. */
 async function claim({ store, crews, clock }: WorkerParts, lease: Lease, { caller }: Pick<Handling, 'caller'>): Promise<string[]> {
   try {
-    const claimed = await store.transaction(async (tables) => {
-      const rows: WorkerRow[] = []
+    const { claimed, gone } = await store.transaction(async (tables) => {
+      const claimed: WorkerRow[] = []
+      const gone: string[] = []
       for (const { id, turn } of lease.members) {
         const row = await tables.workers.get(id)
+        if (!row || (row.claimed && !isOpen(row))) gone.push(id)
         if (!row || row.claimed || isOpen(row) || row.turn !== turn) continue
         await tables.workers.update(id, { claimed: true })
         await tables.events.append(workerEvent(row, 'worker.claimed', clock.now(), caller.user, { via: caller.via }))
-        rows.push({ ...row, claimed: true })
+        claimed.push({ ...row, claimed: true })
       }
-      return rows
+      return { claimed, gone }
     })
     for (const row of claimed) crews.note(row)
+    for (const id of gone) crews.forget(lease.crew, id)
     return claimed.map(({ id }) => id)
   } finally {
     crews.release(lease)
@@ -157,9 +163,7 @@ async function tell(parts: WorkerParts, { input, crew, chosen, known, active }: 
   const lease = input.claim === 'no' ? undefined : crews.offer(crew, chosen)
   let settled = false
   try {
-    const rows = (await Promise.all(chosen.map((id) => store.read.workers.get(id))))
-      .filter((row) => row !== undefined)
-      .filter((row) => !isOpen(row))
+    const rows = await stillThere(parts, crew, chosen)
     const workers = await viewsOf(parts, [...known, ...rows])
     if (workers.length === 0) return undefined
     const permissions = input.permissions ? await pendingPermissions(store.read, crews.active(crew)) : []
@@ -172,8 +176,9 @@ async function tell(parts: WorkerParts, { input, crew, chosen, known, active }: 
       handling.signal.throwIfAborted()
       crews.take(lease.id)
       settled = true
-      await claim(parts, lease, handling)
-      for (const [at, view] of workers.entries()) workers[at] = { ...view, claimed: true }
+      const claimed = new Set([...(await claim(parts, lease, handling)), ...known.map(({ id }) => id)])
+      const told = workers.filter(({ id }) => claimed.has(id)).map((view) => ({ ...view, claimed: true }))
+      return told.length === 0 ? undefined : { ...answer, workers: told, lease: null }
     }
     return { ...answer, lease: null }
   } finally {
@@ -182,4 +187,11 @@ async function tell(parts: WorkerParts, { input, crew, chosen, known, active }: 
       crews.release(lease)
     }
   }
+}
+
+/** Ends as they are on record now; of what is not there any more, nobody is told again. */
+async function stillThere({ crews, store }: WorkerParts, crew: string, ids: readonly string[]): Promise<WorkerRow[]> {
+  const rows = await Promise.all(ids.map(async (id) => ({ id, row: await store.read.workers.get(id) })))
+  for (const { id, row } of rows) if (!row || (row.claimed && !isOpen(row))) crews.forget(crew, id)
+  return rows.flatMap(({ row }) => (row && !isOpen(row) && !row.claimed ? [row] : []))
 }

@@ -1,9 +1,9 @@
 import { RegentError, reasonOf } from '../../kernel/errors.ts'
-import type { CodingAgent, TokenCount, TurnReader } from '../../ports/coding-agents.ts'
+import type { CodingAgent, TokenCount, TurnOutcome, TurnReader } from '../../ports/coding-agents.ts'
 import type { Exit, Run, RunHandle } from '../../ports/runtime.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
 import { type Allowance, allowanceOf, exhausted, hasBudget, spentBy } from './budget.ts'
-import { endTurn, type Stopped } from './end-turn.ts'
+import { endTurn, type Stopped, type Stopping } from './end-turn.ts'
 import { TurnFeed } from './turn-feed.ts'
 import { type Place, placeOf, specOf, turnFor } from './turn-spec.ts'
 import { beginTurn, cancelTurn, failTurn, isOpen, moveWorker, workerEvent } from './worker-moves.ts'
@@ -19,8 +19,6 @@ export interface Keeping extends Working {
 
 const RETRY_MS = 1000
 const GRACE_MS = 5000
-/** How long the output of an ended run is waited for: a process that escaped may hold it. */
-const DRAIN_MS = 2000
 const MOST_DELAY_MS = 2 ** 31 - 1
 
 /** Keeps one open worker: starts its turn when it is told to, finds it again after a restart of Regent, and puts its end on record. */
@@ -29,6 +27,7 @@ export class WorkerKeeper {
   readonly #k: Keeping
   #row: WorkerRow
   #run: Run | undefined
+  #feed: TurnFeed | undefined
   #stopped: Stopped | undefined
   #allowance: Allowance | undefined
   #cancelTimer: () => void = () => {}
@@ -52,7 +51,11 @@ export class WorkerKeeper {
   /** Takes up what the store says of it. Resolves once its live run, if it has one, is found or given up; the rest goes on behind. */
   async takeUp(): Promise<void> {
     if (this.#row.state === 'limited') this.#waitForLimit()
-    if (this.#row.state === 'running') await this.#again('taken up', () => this.#find())
+    if (this.#row.state !== 'running') return
+    // Only the first try is waited for: one run that cannot be reached must not keep Regent from its work.
+    const tried = Promise.withResolvers<void>()
+    const found = this.#again('taken up', () => this.#find().finally(tried.resolve))
+    await Promise.race([tried.promise, found])
   }
 
   /** Its place in the queue has come. Never rejects. */
@@ -69,8 +72,8 @@ export class WorkerKeeper {
   }
 
   /** Ends its run, if it has one. What ends it first counts. */
-  async end(stopped: Stopped): Promise<void> {
-    this.#stopped ??= stopped
+  async end(stopped: Stopping): Promise<void> {
+    this.#stopped ??= { ...stopped, at: this.#k.clock.now() }
     const run = this.#run
     if (!run) return
     try {
@@ -84,6 +87,7 @@ export class WorkerKeeper {
   close(): void {
     this.#closed = true
     this.#cancelTimer()
+    this.#feed?.stop()
   }
 
   /** Does it until it can be done: only the store, or a runtime that does not answer, make it fail. */
@@ -104,9 +108,11 @@ export class WorkerKeeper {
     const { store, clock, codingAgents, runtime, ids } = this.#k
     const row = await store.read.workers.get(this.id)
     if (!row) return
+    const agent = codingAgents.get(row.agent)
+    // A try before this one put it on record.
+    if (row.state === 'running') return this.#launch(row, agent, await this.#allowanceFor(row))
     if (row.state !== 'queued') return this.#set(row)
     if (row.wanted === 'cancel') return this.#cancelIdle()
-    const agent = codingAgents.get(row.agent)
     const ready = await this.#prepare(row, agent)
     if (!ready) return
     const handle = runtime.handleOf(ids.next())
@@ -124,9 +130,7 @@ export class WorkerKeeper {
 
   /** The folder and the budget of a turn; undefined where it cannot be worked on, which is then on record. */
   async #prepare(row: WorkerRow, agent: CodingAgent): Promise<{ place: Place; allowance: Allowance } | undefined> {
-    const { store, clock, workerLimits } = this.#k
-    const spent = hasBudget(row.budget, workerLimits) ? await spentBy(store.read, row.owner, clock.now()) : { usd: 0, tokens: 0, ranFor: 0 }
-    const allowance = allowanceOf(row, spent, workerLimits)
+    const allowance = await this.#allowanceFor(row)
     const over = exhausted(allowance)
     if (over !== undefined) return this.#fail(row, 'budget', over, 'Raise its budget, or wait until its owner has some again.')
     try {
@@ -137,6 +141,12 @@ export class WorkerKeeper {
       if (!(error instanceof RegentError)) throw error
       return this.#fail(row, error.details.what === 'program' ? 'missing' : 'start', error.message, error.hint)
     }
+  }
+
+  async #allowanceFor(row: WorkerRow): Promise<Allowance> {
+    const { store, clock, workerLimits } = this.#k
+    const spent = hasBudget(row.budget, workerLimits) ? await spentBy(store.read, row.owner, clock.now()) : { usd: 0, tokens: 0, ranFor: 0 }
+    return allowanceOf(row, spent, workerLimits)
   }
 
   async #fail(row: WorkerRow, kind: 'budget' | 'missing' | 'start', message: string, hint?: string): Promise<undefined> {
@@ -151,12 +161,13 @@ export class WorkerKeeper {
 
   /** Starts the run that is on record, or finds it: the runtime starts no run twice. */
   async #launch(row: WorkerRow, agent: CodingAgent, allowance: Allowance): Promise<void> {
-    const { runtime, store, clock } = this.#k
     const handle = row.handle as unknown as RunHandle
     const place = { cwd: row.cwd ?? '/', branch: row.branch }
     let run: Run
     try {
-      run = await runtime.start(await specOf({ row, runId: handle.runId, place, agent, budgetUsd: allowance.usd }, this.#k))
+      run =
+        this.#run ??
+        (await this.#k.runtime.start(await specOf({ row, runId: handle.runId, place, agent, budgetUsd: allowance.usd }, this.#k)))
     } catch (error) {
       // Somebody still works at it: given up, it could come to life beside another one.
       if (!(error instanceof RegentError) || error.code === 'TIMED_OUT') throw error
@@ -164,21 +175,30 @@ export class WorkerKeeper {
       return
     }
     this.#attach(row, run, agent, allowance, 0)
-    await store.transaction(async (tables) => {
+    await this.#tellStart(row, run, 'worker.started')
+  }
+
+  /** Its pid is put on record with the event; once, whatever has become of it meanwhile. */
+  async #tellStart(row: WorkerRow, run: Run, type: 'worker.started' | 'worker.adopted'): Promise<void> {
+    const { store, clock } = this.#k
+    const told = await store.transaction(async (tables) => {
+      const now = await tables.workers.get(row.id)
+      if (now?.state !== 'running' || now.runId !== row.runId || (type === 'worker.started' && now.pid !== null)) return false
       await tables.workers.update(row.id, { pid: run.pid })
-      await tables.events.append(workerEvent(row, 'worker.started', clock.now(), 'regent', { pid: run.pid, run_id: handle.runId }))
+      await tables.events.append(workerEvent(row, type, clock.now(), 'regent', { pid: run.pid, run_id: run.handle.runId }))
+      return true
     })
-    this.#set({ ...this.#row, pid: run.pid })
+    if (told && this.#row.state === 'running' && this.#row.runId === row.runId) this.#set({ ...this.#row, pid: run.pid })
   }
 
   /** After a restart of Regent: the run is taken up where it is. */
   async #find(): Promise<void> {
-    const { runtime, store, clock, codingAgents, workerLimits, logger } = this.#k
+    const { runtime, clock, codingAgents, logger } = this.#k
     const row = this.#row
     const handle = row.handle as unknown as RunHandle
     const agent = codingAgents.get(row.agent)
-    const allowance = allowanceOf(row, await spentBy(store.read, row.owner, clock.now()), workerLimits)
-    const run = await runtime.reattach(handle)
+    const allowance = await this.#allowanceFor(row)
+    const run = this.#run ?? (await runtime.reattach(handle))
     if (!run) {
       // It was put on record and not started, unless its pid is known.
       if (row.pid === null) return this.#launch(row, agent, allowance)
@@ -189,17 +209,16 @@ export class WorkerKeeper {
     await run
       .offerLink(this.#k.linkOf(handle.runId))
       .catch((error: unknown) => logger.warn({ worker: this.id, reason: reasonOf(error) }, 'a worker could not be told where Regent is'))
-    await store.transaction((tables) =>
-      tables.events.append(workerEvent(row, 'worker.adopted', clock.now(), 'regent', { pid: run.pid, run_id: handle.runId })),
-    )
+    await this.#tellStart(row, run, 'worker.adopted')
   }
 
   #attach(row: WorkerRow, run: Run, agent: CodingAgent, allowance: Allowance, ageMs: number): void {
+    if (this.#run) return
     this.#run = run
     this.#allowance = allowance
-    const turn = turnFor({ row, agent, budgetUsd: null }, this.#k)
-    const reader = agent.reader(turn)
+    const reader = summedOnce(agent.reader(turnFor({ row, agent, budgetUsd: null }, this.#k)))
     const feed = new TurnFeed({ ...this.#k, row, runId: run.handle.runId, reader, counted: (tokens) => this.#counted(tokens) })
+    this.#feed = feed
     this.#armDeadline(row, allowance, Math.max(0, ageMs))
     void run.exited.then((exit) => this.#again('put on record', () => this.#ended(row, exit, agent, { feed, reader })))
     if (this.#row.wanted === 'cancel') void this.end({ why: 'cancel' })
@@ -222,11 +241,8 @@ export class WorkerKeeper {
   async #ended(row: WorkerRow, exit: Exit, agent: CodingAgent, read: { feed: TurnFeed; reader: TurnReader } | undefined): Promise<void> {
     this.#cancelTimer()
     const run = this.#run
-    if (read) await Promise.race([read.feed.done, this.#k.clock.sleep(DRAIN_MS)])
-    read?.feed.stop()
-    await read?.feed.done
-    const stopped = this.#row.wanted === 'cancel' ? { why: 'cancel' as const } : this.#stopped
-    const after = await endTurn({ row, exit, agent, stopped, feed: read?.feed, reader: read?.reader }, this.#k)
+    await read?.feed.drain()
+    const after = await endTurn({ row, exit, agent, stopped: this.#stopped, feed: read?.feed, reader: read?.reader }, this.#k)
     this.#run = undefined
     this.#stopped = undefined
     if (after) this.#set(after)
@@ -236,7 +252,9 @@ export class WorkerKeeper {
       .catch((error: unknown) =>
         this.#k.logger.warn({ worker: this.id, reason: reasonOf(error) }, 'a run that is over could not be removed'),
       )
-    if (after?.state === 'limited') this.#waitForLimit()
+    if (after?.state !== 'limited') return
+    if (this.#row.wanted === 'cancel') this.cancel(this.#row)
+    else this.#waitForLimit()
   }
 
   #waitForLimit(): void {
@@ -266,8 +284,10 @@ export class WorkerKeeper {
   }
 
   #set(row: WorkerRow): void {
-    this.#row = row
-    this.#k.changed(row)
+    // It was wished for while this was written.
+    const isCancelled = this.#row.wanted === 'cancel' && this.#row.turn === row.turn && isOpen(row)
+    this.#row = isCancelled ? { ...row, wanted: 'cancel' } : row
+    this.#k.changed(this.#row)
   }
 
   #timer(ms: number, work: () => void): void {
@@ -275,5 +295,17 @@ export class WorkerKeeper {
     this.#cancelTimer = this.#k.clock.after(Math.min(Math.max(0, ms), MOST_DELAY_MS), () => {
       if (!this.#closed) work()
     })
+  }
+}
+
+/** What a turn comes to can be asked for again, where the store did not take it. */
+function summedOnce(reader: TurnReader): TurnReader {
+  let outcome: TurnOutcome | undefined
+  return {
+    line: (text, now) => reader.line(text, now),
+    end(exit) {
+      outcome ??= reader.end(exit)
+      return outcome
+    },
   }
 }

@@ -25,6 +25,9 @@ const events: Readonly<Partial<Record<WorkerState, EventType>>> = {
   cancelled: 'worker.cancelled',
 }
 
+/** As every store can hold it: PostgreSQL knows no NUL in a text, and none has half characters. */
+export const storable = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed()
+
 export interface Move {
   readonly to: WorkerState
   readonly reason: string
@@ -111,14 +114,14 @@ export interface Failure {
 export function failTurn(tables: Tables, row: WorkerRow, failure: Failure, at: number): Promise<WorkerRow> {
   const columns = {
     failureKind: failure.kind,
-    failure: failure.message,
-    errorHint: failure.hint ?? failure.message.slice(0, 150),
+    failure: storable(failure.message),
+    errorHint: storable(failure.hint ?? failure.message.slice(0, 150)),
     endedAt: at,
   }
   return moveWorker(
     tables,
     row,
-    { to: 'failed', reason: failure.message, at, actor: 'regent' },
+    { to: 'failed', reason: columns.failure, at, actor: 'regent' },
     { ...columns, wanted: 'run' },
     endData(row, columns),
   )

@@ -6,6 +6,7 @@ import type { WorkerFilter, WorkerRow } from '../../ports/worker-store.ts'
 import type { Handlers, Handling } from '../handling.ts'
 import { spentBy } from './budget.ts'
 import { createWorker } from './create-worker.ts'
+import { crewOf } from './crews.ts'
 import { findWorker, noWorker, ownerFor } from './find-worker.ts'
 import { isOpen, moveWorker, workerEvent } from './worker-moves.ts'
 import type { WorkerParts } from './worker-parts.ts'
@@ -27,7 +28,7 @@ export function workerOperations(parts: WorkerParts): Handlers<Names> {
     'workers.cancel': (input, handling) => cancel(parts, input, handling),
     'workers.delete': async ({ worker }, { caller }) => {
       const row = await findWorker(store.read, worker, caller)
-      await forgetWorker(parts, row, caller.user)
+      await forgetWorker(parts, row.id, caller.user)
       return { id: row.id, deleted: true }
     },
     async 'workers.budget'({ owner: given }, { caller }) {
@@ -80,7 +81,9 @@ async function resume(parts: WorkerParts, input: Input<'workers.resume'>, handli
   const { id } = await findWorker(store.read, input.worker, handling.caller)
   await handling.accept(async (tables) => {
     const row = await tables.workers.get(id)
-    if (!row) throw noWorker(id)
+    if (!row || workers.forgetting.has(id)) throw noWorker(id)
+    if (row.trusted && handling.caller.role !== 'admin')
+      throw new RegentError('FORBIDDEN', `worker ${id} works with the rights of an administrator, and ${handling.caller.user} is none`)
     if (isOpen(row)) throw notEnded(row, 'is still active')
     if (input.claimed_only && !row.claimed) throw notEnded(row, 'has an end that nobody has claimed')
     if (row.raceId !== null && row.cwd === null) throw notEnded(row, 'never began')
@@ -165,17 +168,26 @@ function ended({ workers, clock }: WorkerParts, id: string, ms: number, signal: 
 }
 
 /** Forgets an ended worker with all that is kept of it. Throws ILLEGAL_STATE for one that is open. */
-export async function forgetWorker(parts: WorkerParts, row: WorkerRow, actor: string): Promise<void> {
-  const { store, runtime, workerSecrets, workerFiles, worktrees, crews, clock } = parts
-  if (isOpen(row)) throw new RegentError('ILLEGAL_STATE', `worker ${row.id} is still ${row.state}`, { hint: 'cancel it first' })
-  await runtime.forget(row.id)
-  if (row.branch !== null) await worktrees.remove(row.id)
-  await workerFiles.remove(row.id)
-  await store.transaction(async (tables) => {
-    if (!(await tables.workers.get(row.id))) return
-    await tables.events.append(workerEvent(row, 'worker.deleted', clock.now(), actor))
-    await tables.workers.delete(row.id)
-  })
-  await workerSecrets.release(row.secretsId)
-  crews.note({ ...row, claimed: true })
+export async function forgetWorker(parts: WorkerParts, id: string, actor: string): Promise<void> {
+  const { store, runtime, workerSecrets, workerFiles, worktrees, crews, workers, clock } = parts
+  if (workers.forgetting.has(id)) throw noWorker(id)
+  // Nobody goes on with it from here on.
+  workers.forgetting.add(id)
+  try {
+    // As it is now that nothing begins any more: what was accepted before this is on record behind it.
+    const row = await store.transaction((tables) => tables.workers.get(id))
+    if (!row) throw noWorker(id)
+    if (isOpen(row)) throw new RegentError('ILLEGAL_STATE', `worker ${id} is still ${row.state}`, { hint: 'cancel it first' })
+    await runtime.forget(id)
+    if (row.branch !== null) await worktrees.remove(id)
+    await workerFiles.remove(id)
+    await store.transaction(async (tables) => {
+      await tables.events.append(workerEvent(row, 'worker.deleted', clock.now(), actor))
+      await tables.workers.delete(id)
+    })
+    await workerSecrets.release(row.secretsId)
+    crews.forget(crewOf(row), id)
+  } finally {
+    workers.forgetting.delete(id)
+  }
 }

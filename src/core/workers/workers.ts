@@ -30,6 +30,8 @@ export class Workers {
   /** Tokens of the runs that go on, by worker, and what their owners had spent before. */
   readonly #live = new Map<string, { readonly owner: string; readonly tokens: number }>()
   readonly #spent = new Map<string, { readonly at: number; readonly tokens: Promise<number> }>()
+  /** Those that are being forgotten. */
+  readonly forgetting = new Set<string>()
   #closed = false
   #recovered = false
 
@@ -40,9 +42,10 @@ export class Workers {
   }
 
   /** Takes up every open worker and every end that nobody has claimed. Resolves once each live run is found or given up. */
-  async recover(): Promise<{ adopted: number }> {
+  async recover(): Promise<{ adopted: number; races: ReadonlySet<string> }> {
     const { store, crews } = this.#o
-    for (const row of await this.#unclaimedEnds()) crews.note(row)
+    const ends = await this.#unclaimedEnds()
+    for (const row of ends) crews.note(row)
     const rows = await store.read.workers.open()
     for (const row of rows) {
       crews.note(row)
@@ -53,7 +56,10 @@ export class Workers {
     await Promise.all(rows.map((row) => this.#takeUp(row)))
     this.#recovered = true
     this.#schedule()
-    return { adopted: [...this.#keepers.values()].filter(({ row }) => row.state === 'running').length }
+    return {
+      adopted: [...this.#keepers.values()].filter(({ row }) => row.state === 'running').length,
+      races: new Set([...ends, ...rows].flatMap(({ raceId }) => raceId ?? [])),
+    }
   }
 
   /** Those that are queued, run, or wait for their provider. */
@@ -78,6 +84,8 @@ export class Workers {
   /** To be called once a new worker, or a new turn of one, is on record. */
   queued(row: WorkerRow): void {
     if (this.#closed) return
+    const known = this.#keepers.get(row.id)
+    if (known && known.row.turn < row.turn) this.#leave(known)
     this.#keep(row)
     this.#changed(row)
   }
@@ -130,6 +138,15 @@ export class Workers {
     return keeper
   }
 
+  /** It is of a turn before this one, whose end has been put on record and not been told here yet. */
+  #leave(keeper: WorkerKeeper): void {
+    keeper.close()
+    this.#keepers.delete(keeper.id)
+    this.#queue.remove(keeper.id)
+    this.#live.delete(keeper.id)
+    if (keeper.runId !== null) this.#byRun.delete(keeper.runId)
+  }
+
   #index(keeper: WorkerKeeper, row: WorkerRow): void {
     if (row.runId !== null) this.#byRun.set(row.runId, keeper)
   }
@@ -137,6 +154,8 @@ export class Workers {
   #changed(row: WorkerRow): void {
     const { crews } = this.#o
     const keeper = this.#keepers.get(row.id)
+    // What a keeper tells of a turn that is over, where another has begun.
+    if (keeper && keeper.row.turn > row.turn) return
     if (keeper && row.state === 'running') this.#index(keeper, row)
     if (row.state === 'queued') this.#queue.add(row)
     if (row.state !== 'queued' && row.state !== 'running') this.#over(row)

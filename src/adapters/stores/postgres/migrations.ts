@@ -104,7 +104,7 @@ create index workers_unclaimed on workers (owner, namespace) where claimed = 0;
 create index workers_by_end on workers (ended_at, id) where claimed = 1;
 
 create table turns (
-  worker_id ${text} not null references workers (id) on delete cascade, turn bigint not null, owner ${text} not null, prompt text not null,
+  worker_id ${text} not null, turn bigint not null, owner ${text} not null, prompt text not null,
   run_id ${text}, state ${text} not null, started_at bigint, ended_at bigint,
   input_tokens bigint not null, output_tokens bigint not null, cost_usd double precision, ran_for bigint not null,
   primary key (worker_id, turn)

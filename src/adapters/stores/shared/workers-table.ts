@@ -118,6 +118,12 @@ export class WorkersTable implements Workers {
 
   async delete(id: string): Promise<void> {
     await this.#db.sql.deleteFrom('workers').where('id', '=', id).execute()
+    await this.#db.sql.updateTable('turns').set({ prompt: '', run_id: null }).where('worker_id', '=', id).execute()
+  }
+
+  async pruneTurns(at: number): Promise<void> {
+    const kept = this.#db.sql.selectFrom('workers').select('id')
+    await this.#db.sql.deleteFrom('turns').where('ended_at', '<', at).where('worker_id', 'not in', kept).execute()
   }
 
   async usesSecrets(secretsId: string): Promise<boolean> {

@@ -94,7 +94,7 @@ create index workers_unclaimed on workers (owner, namespace) where claimed = 0;
 create index workers_by_end on workers (ended_at, id) where claimed = 1;
 
 create table turns (
-  worker_id text not null references workers (id) on delete cascade, turn integer not null, owner text not null, prompt text not null,
+  worker_id text not null, turn integer not null, owner text not null, prompt text not null,
   run_id text, state text not null, started_at integer, ended_at integer,
   input_tokens integer not null, output_tokens integer not null, cost_usd real, ran_for integer not null,
   primary key (worker_id, turn)
