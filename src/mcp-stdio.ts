@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from './client/client.ts'
-import { findServer } from './client/find-server.ts'
+import { findServer, readServerFile } from './client/find-server.ts'
 import type { Endpoint } from './client/http.ts'
 import type { Output, StreamName, ValueName } from './contract/operations.ts'
 import { workerVariables } from './contract/worker-variables.ts'
@@ -29,6 +29,8 @@ export interface McpOptions {
 /** How long a Regent may take to come back, or to start. */
 const PATIENCE_MS = 60_000
 const LOOK_MS = 100
+/** How long whoever keeps Regent has to bring one back that was there, before another is started in its place. */
+const COMES_BACK_MS = 10_000
 /** A Regent that was started for its clients ends after 10 minutes without any. */
 const IDLE_EXIT = '10m'
 const SIGN_OF_LIFE_MS = 60_000
@@ -59,6 +61,7 @@ export async function serveMcp(options: McpOptions): Promise<void> {
 class PatientRegent {
   readonly #o: McpOptions
   #starting: Promise<void> | undefined
+  #wasThere = false
 
   constructor(options: McpOptions) {
     this.#o = options
@@ -87,15 +90,20 @@ class PatientRegent {
   /** Where Regent is; started where none runs and none was named. */
   async endpoint(signal?: AbortSignal): Promise<Endpoint> {
     const { home, url, token } = this.#o
-    const until = performance.now() + PATIENCE_MS
+    const from = performance.now()
+    const until = from + PATIENCE_MS
     for (;;) {
       try {
-        return findServer({ home, url, token })
+        const found = findServer({ home, url, token })
+        this.#wasThere = true
+        return found
       } catch (error) {
         if (!isAway(error) || performance.now() > until) throw error
-        this.#starting ??= this.#start().finally(() => {
-          this.#starting = undefined
-        })
+        const isDue = !(this.#wasThere || readServerFile(home)) || performance.now() - from > COMES_BACK_MS
+        if (isDue)
+          this.#starting ??= this.#start().finally(() => {
+            this.#starting = undefined
+          })
         await pause(LOOK_MS, undefined, { signal })
       }
     }
