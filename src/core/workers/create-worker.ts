@@ -5,7 +5,7 @@ import type { Tables } from '../../ports/store.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
 import { crewOf } from './crews.ts'
 import { ownerFor } from './find-worker.ts'
-import { programOf, turnFor } from './turn-spec.ts'
+import { checkNamed, programOf, turnFor } from './turn-spec.ts'
 import { turnOf, workerEvent } from './worker-moves.ts'
 import type { WorkerParts } from './worker-parts.ts'
 import type { Kept } from './worker-secrets.ts'
@@ -56,7 +56,9 @@ export async function checkNew(row: WorkerRow, env: Readonly<Record<string, stri
       fields: [{ path: 'worker.permissions', message: `must be cli for ${agent.name}` }],
     })
   const { argv } = agent.command(turnFor({ row, agent, budgetUsd: row.budget.usd ?? null }, working))
-  await programOf(agent, argv[0] ?? '', { ...workerSurroundings.base, ...env }, row.spec.cwd ?? workerSurroundings.project, working)
+  const place = { env: { ...workerSurroundings.base, ...env }, cwd: row.spec.cwd ?? workerSurroundings.project }
+  await programOf(agent, argv[0] ?? '', place.env, place.cwd, working)
+  await checkNamed(row, argv, agent, place, working)
 }
 
 const missingCommand = (): RegentError =>

@@ -1,5 +1,5 @@
 import { reasonOf } from '../../kernel/errors.ts'
-import type { CodingAgent, TurnOutcome, TurnReader } from '../../ports/coding-agents.ts'
+import type { CodingAgent, TokenCount, TurnOutcome, TurnReader } from '../../ports/coding-agents.ts'
 import type { Exit } from '../../ports/runtime.ts'
 import type { Tables } from '../../ports/store.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
@@ -110,7 +110,7 @@ function columnsOf(
   outcome: TurnOutcome | undefined,
   known: { readonly outputFile: string | null; readonly code: number | null; readonly lines?: number },
 ): Columns {
-  const tokens = outcome?.tokens ?? feed?.tokens ?? { input: 0, output: 0 }
+  const tokens = tokensOf(row, outcome, feed)
   const cost = outcome?.costUsd ?? null
   return {
     exitCode: known.code,
@@ -118,12 +118,20 @@ function columnsOf(
     ...(known.lines !== undefined && { lines: known.lines }),
     result: outcome ? storable(outcome.text.slice(0, RESULT_CHARACTERS)) : null,
     sessionId: outcome?.sessionId ? storable(outcome.sessionId) : row.sessionId,
-    begun: row.begun || (outcome !== undefined && outcome.sessionId !== null),
+    // A session that its CLI never spoke of cannot be gone on with.
+    begun: row.begun || feed?.hasSession === true || outcome?.ok === true,
     inputTokens: row.inputTokens + tokens.input,
     outputTokens: row.outputTokens + tokens.output,
     costUsd: cost === null ? row.costUsd : (row.costUsd ?? 0) + cost,
     ranFor: row.ranFor + Math.max(0, exit.at - (row.startedAt ?? exit.at)),
   }
+}
+
+/** What this run took: a CLI may count its whole session. */
+function tokensOf(row: WorkerRow, outcome: TurnOutcome | undefined, feed: TurnFeed | undefined): TokenCount {
+  const tokens = outcome?.tokens ?? feed?.tokens ?? { input: 0, output: 0 }
+  if (!outcome?.tokens || !outcome.tokensOfSession) return tokens
+  return { input: Math.max(0, tokens.input - row.inputTokens), output: Math.max(0, tokens.output - row.outputTokens) }
 }
 
 /** What this run adds to its turn. */

@@ -66,6 +66,11 @@ export class TurnFeed {
     this.done = this.#read()
   }
 
+  /** Its CLI has spoken of a session. */
+  get hasSession(): boolean {
+    return this.#sessionId !== null
+  }
+
   /** Tokens that were counted in this run. */
   get tokens(): TokenCount {
     return this.#tokens

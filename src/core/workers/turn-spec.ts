@@ -90,6 +90,22 @@ export function turnFor({ row, agent, budgetUsd }: Omit<TurnInput, 'runId' | 'pl
 
 const asks = ({ spec }: WorkerRow, agent: CodingAgent): boolean => spec.permissions === 'ask' && agent.can.permissions
 
+/** A coding agent builds and tests what it writes: it needs more than an agent that names no limits gets. */
+const LIMITS = { memory_bytes: 4 * 2 ** 30, pids: 2048 } as const
+
+/** A program that the worker names and another one starts. Throws as `programOf`. */
+export async function checkNamed(
+  { spec }: Pick<WorkerRow, 'spec'>,
+  argv: readonly string[],
+  agent: CodingAgent,
+  { env, cwd }: { readonly env: Readonly<Record<string, string>>; readonly cwd: string },
+  working: Working,
+): Promise<void> {
+  const [named] = spec.command ?? []
+  if (agent.program === null && named !== undefined && named !== argv[0] && !named.includes('{'))
+    await programOf(agent, named, env, cwd, working)
+}
+
 /** What the runtime starts for a turn. */
 export async function specOf(input: TurnInput, working: Working): Promise<RunSpec> {
   const { row, runId, place, agent } = input
@@ -98,6 +114,7 @@ export async function specOf(input: TurnInput, working: Working): Promise<RunSpe
   const command = agent.command(turn)
   const [program = '', ...args] = command.argv
   const path = await programOf(agent, program, env, place.cwd, working)
+  await checkNamed(row, command.argv, agent, { env, cwd: place.cwd }, working)
   return {
     runId,
     agentId: row.id,
@@ -105,7 +122,7 @@ export async function specOf(input: TurnInput, working: Working): Promise<RunSpe
     argv: [path, ...args],
     cwd: place.cwd,
     env: { ...command.env, ...env, [runnerVariables.agentId]: row.id },
-    limits: {},
+    limits: LIMITS,
     owner: row.owner,
     record: { worker: row.id, turn: row.turn, agent: row.agent, owner: row.owner },
     needs: { read: [], write: [] },
