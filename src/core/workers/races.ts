@@ -9,12 +9,15 @@ import { wantCancel } from './worker-operations.ts'
 import type { WorkerParts } from './worker-parts.ts'
 
 const RETRY_MS = 1000
+const MOST_CLEANED = 100
 
 /** Has each race's judges begin when their time has come, ends it when it is decided, and cleans up behind the losers. */
 export class Races {
   readonly #p: WorkerParts
   readonly #busy = new Map<string, Promise<void>>()
   readonly #watchers = new Map<string, Set<() => void>>()
+  /** Attempts whose folders have gone, of the last races that are over: it is looked again after each attempt that ends. */
+  readonly #cleaned = new Map<string, Set<string>>()
   #closed = false
 
   constructor(parts: WorkerParts) {
@@ -155,6 +158,8 @@ export class Races {
   /** Of a race that is over: whoever still works is ended, and the losers' folders go. Nobody waits for their ends. */
   async #clean(race: RaceRow, rows: ReadonlyMap<string, WorkerRow>): Promise<boolean> {
     const { store, workers, worktrees, crews, logger } = this.#p
+    const cleaned = this.#cleaned.get(race.id) ?? new Set()
+    this.#cleaned.set(race.id, cleaned)
     for (const row of rows.values()) {
       // Somebody has gone on with it since.
       if (race.endedAt !== null && row.queuedAt > race.endedAt) continue
@@ -166,12 +171,13 @@ export class Races {
         if (now?.wanted === 'cancel') workers.cancel(now)
         continue
       }
-      if (row.branch !== null && row.id !== race.winner)
+      if (row.branch !== null && row.id !== race.winner && !cleaned.has(row.id))
         await worktrees
           .remove(row.id)
           .catch((error: unknown) =>
             logger.warn({ worker: row.id, reason: reasonOf(error) }, 'the worktree of an attempt could not be removed'),
           )
+      cleaned.add(row.id)
       if (row.claimed) continue
       const claimed = await store.transaction(async (tables) => {
         const now = await tables.workers.get(row.id)
@@ -181,6 +187,8 @@ export class Races {
       })
       if (claimed) crews.note({ ...row, claimed: true })
     }
+    const [oldest] = this.#cleaned.keys()
+    if (this.#cleaned.size > MOST_CLEANED && oldest !== undefined) this.#cleaned.delete(oldest)
     return false
   }
 }
