@@ -58,7 +58,7 @@ async function tormented(client: Stranger, inbound: string, regent: Regent): Pro
       return ids.size >= sent
     },
     `${sent} messages to be answered`,
-    60_000,
+    120_000,
   )
   return ids
 }

@@ -81,7 +81,10 @@ describe('an agent that depends on another', () => {
     await until(() => world.runtime.runs.length === 1, 'the run of a')
     world.runtime.last.end(exit(127))
     await expect(waiting).rejects.toThrow('which waits for a (exited), which is FATAL: no such program')
-    expect((await world.life(b)).reason).toContain('waits for a (exited), which is FATAL')
+    await until(
+      async () => (await world.life(b)).reason.includes('waits for a (exited), which is FATAL'),
+      'that the one between says so too',
+    )
   })
 
   it('names one that is missing or stopped, and starts when it is there [I3-DEP-01]', async () => {

@@ -46,7 +46,8 @@ describe('an agent that is started', () => {
 describe('an agent that dies', () => {
   it('[part of F02] [I2-SUP-02] comes back at once, then after 1, 2 seconds, and is FATAL at its fourth death before RUNNING', async () => {
     const world = await Supervised.open()
-    const id = await world.agent()
+    // Another time than its delays have, so that the timers can be told apart.
+    const id = await world.agent({ startsecs: 7 })
     await world.ask('start', id)
     for (const [run, delay] of [0, 1000, 2000].entries()) {
       await until(() => world.runtime.runs.length === run + 1, `run ${run + 1}`)
