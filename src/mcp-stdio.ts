@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from './client/client.ts'
@@ -31,6 +31,7 @@ const PATIENCE_MS = 60_000
 const LOOK_MS = 100
 /** How long whoever keeps Regent has to bring one back that was there, before another is started in its place. */
 const COMES_BACK_MS = 10_000
+const MOST_FAILURES = 3
 /** A Regent that was started for its clients ends after 10 minutes without any. */
 const IDLE_EXIT = '10m'
 const SIGN_OF_LIFE_MS = 60_000
@@ -62,6 +63,8 @@ class PatientRegent {
   readonly #o: McpOptions
   #starting: Promise<void> | undefined
   #wasThere = false
+  /** Starts in a row that came to nothing; one may be that another was faster. */
+  #failures = 0
 
   constructor(options: McpOptions) {
     this.#o = options
@@ -96,9 +99,11 @@ class PatientRegent {
       try {
         const found = findServer({ home, url, token })
         this.#wasThere = true
+        this.#failures = 0
         return found
       } catch (error) {
         if (!isAway(error) || performance.now() > until) throw error
+        if (this.#failures >= MOST_FAILURES) throw notStarted(home)
         const isDue = !(this.#wasThere || readServerFile(home)) || performance.now() - from > COMES_BACK_MS
         if (isDue)
           this.#starting ??= this.#start().finally(() => {
@@ -123,18 +128,32 @@ class PatientRegent {
 
   /** Resolves when the one that was started has ended, which it does at once where another serves the home. */
   #start(): Promise<void> {
-    const { home, launcher, cwd, env } = this.#o
+    const { home, launcher, env } = this.#o
     mkdirSync(home, { recursive: true, mode: 0o700 })
-    const log = openSync(join(home, 'regent.out'), 'a', 0o600)
+    // What it says before it has a log of its own; begun anew with each start.
+    const log = openSync(join(home, 'regent.out'), 'w', 0o600)
     try {
-      const args = ['serve', '--home', home, '--port', '0', '--orchestrator-port', 'off', '--idle-exit', IDLE_EXIT]
-      const child = spawn(launcher, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', log, log] })
+      // Its project is not the folder that a client happens to work in.
+      const args = ['serve', '--home', home, '--project', home, '--port', '0', '--orchestrator-port', 'off', '--idle-exit', IDLE_EXIT]
+      const child = spawn(launcher, args, { cwd: home, env: { ...env, REGENT_PROJECT: home }, detached: true, stdio: ['ignore', log, log] })
       child.unref()
-      return new Promise((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()))
+      return new Promise((resolve) => {
+        const ended = (code: number | null) => {
+          if (code !== 0) this.#failures++
+          resolve()
+        }
+        child.once('error', () => ended(null)).once('exit', ended)
+      })
     } finally {
       closeSync(log)
     }
   }
+}
+
+/** With the end of what it said. */
+function notStarted(home: string): RegentError {
+  const said = readFileSync(join(home, 'regent.out'), 'utf8').trim().split('\n').slice(-3).join(' ').slice(-500)
+  return new RegentError('START_FAILED', `Regent could not be started: ${said}`, { hint: `try it by hand: regent serve --home ${home}` })
 }
 
 const isAway = (error: unknown): boolean =>

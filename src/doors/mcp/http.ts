@@ -59,6 +59,11 @@ export function createMcpHttp({ core, version, api, logger }: McpHttpOptions): M
       response.once('finish', () => answers.close(true))
       response.once('close', () => answers.close(false))
       const place = placeOf(request)
+      if (!place) {
+        const detail = `tools must be one of ${toolSets.join(', ')}`
+        response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ detail }))
+        return
+      }
       const host = hostFor({ core, api, caller, signal, answers, settling, namespace: place.namespace })
       const auth = { token: '', clientId: caller.user, scopes: [], extra: { host, tools: place.tools } }
       await handleNode(Object.assign(request, { auth, method: request.method ?? 'GET', url: request.url ?? '/' }), response, body)
@@ -99,14 +104,15 @@ function hostFor({ core, api, caller, signal: gone, answers, settling, namespace
   }
 }
 
-/** The crew and the tools that the address names. */
-function placeOf({ url = '/', headers }: IncomingMessage): { namespace: string; tools: ToolSet } {
+/** The crew and the tools that the address names; undefined where it names tools that there are not. */
+function placeOf({ url = '/', headers }: IncomingMessage): { namespace: string; tools: ToolSet } | undefined {
   const { searchParams } = new URL(url, 'http://localhost')
   const header = headers['x-regent-namespace']
-  const asked = searchParams.get('tools')
+  const tools = toolSets.find((set) => set === (searchParams.get('tools') ?? 'all'))
+  if (tools === undefined) return undefined
   return {
     namespace: searchParams.get('namespace') || (typeof header === 'string' && header) || DEFAULT_NAMESPACE,
-    tools: toolSets.find((set) => set === asked) ?? 'all',
+    tools,
   }
 }
 

@@ -8,10 +8,10 @@ import type { ToolHost } from './tool-host.ts'
 /** What an answer may hold, so that no list fills a model's context. */
 const MOST_CHARACTERS = 50_000
 
-/** The operations as tools: `agents.start` is `agents_start`. Those of workers have tools of their own. */
+/** The operations as tools: `agents.start` is `agents_start`. Those of workers have tools of their own; no model makes tokens. */
 export function registerNativeTools(server: McpServer, host: ToolHost): void {
   for (const operation of operationList)
-    if (operation.reply === 'value' && !/^(workers|races)\./.test(operation.name)) register(server, host, operation)
+    if (operation.reply === 'value' && !/^(workers|races|tokens)\./.test(operation.name)) register(server, host, operation)
 }
 
 function register(server: McpServer, host: ToolHost, { name, summary, effect, input }: OperationShape): void {

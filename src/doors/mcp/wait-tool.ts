@@ -80,7 +80,8 @@ function toldOf(
 const winner = (state: ReturnType<typeof stateOf>): ToolAnswer =>
   state.result === null ? objectAnswer(state) : { content: [{ type: 'text', text: state.result }], structuredContent: { ...state } }
 
-const failureOf = (view: WorkerView): string => `${view.failure ?? view.reason}\nworker ${view.id}: ${view.state}`
+/** Alone, since clients look for it; which worker it was stands in the structured content. */
+const failureOf = (view: WorkerView): string => view.failure ?? view.reason
 
 /** Until the function that this returns is called. */
 function tellProgress({ mcpReq }: ServerContext, timeout: number): () => void {
