@@ -1,7 +1,7 @@
 import type { McpServer } from '../../contract/team.ts'
+import { findProgram } from '../../kernel/programs.ts'
 import type { ConnectOptions, ToolServers } from '../../ports/tool-server.ts'
 import { createFetchServer } from './fetch/fetch-server.ts'
-import { findCommand } from './mcp/command.ts'
 import { createMcpServers, type McpOptions } from './mcp/mcp-servers.ts'
 
 export interface ToolServersOptions extends McpOptions {
@@ -35,5 +35,5 @@ function fetchArguments({ transport, command, args }: McpServer): readonly strin
 
 async function hasCommand({ command = '', env, cwd }: McpServer, { baseEnv }: ConnectOptions, ownCwd: string): Promise<boolean> {
   const path = env.PATH ?? baseEnv.PATH ?? ''
-  return (await findCommand({ command, cwd: cwd ?? ownCwd, path })) !== undefined
+  return (await findProgram(command, path, cwd ?? ownCwd)) !== undefined
 }

@@ -1,6 +1,5 @@
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { RegentError } from '../../../kernel/errors.ts'
 
 export interface CommandPlace {
@@ -20,25 +19,6 @@ const remedies: Readonly<Record<string, string>> = {
   python: 'Install Python 3 (https://www.python.org/).',
   python3: 'Install Python 3 (https://www.python.org/).',
   docker: 'Install Docker (https://docs.docker.com/engine/install/).',
-}
-
-/** The program's whole path, or undefined where there is none that may be run. */
-export async function findCommand({ command, cwd, path }: CommandPlace): Promise<string | undefined> {
-  if (command.includes('/')) return (await isProgram(resolve(cwd, command))) ? resolve(cwd, command) : undefined
-  for (const folder of path.split(delimiter)) {
-    // An empty or relative entry means the working directory, which is not where programs are trusted from.
-    if (isAbsolute(folder) && (await isProgram(join(folder, command)))) return join(folder, command)
-  }
-  return undefined
-}
-
-async function isProgram(file: string): Promise<boolean> {
-  try {
-    await access(file, constants.X_OK)
-    return (await stat(file)).isFile()
-  } catch {
-    return false
-  }
 }
 
 export function noCommand({ command, cwd, path }: CommandPlace): RegentError {

@@ -2,10 +2,11 @@ import type { McpServer } from '../../../contract/team.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { RegentError, reasonOf } from '../../../kernel/errors.ts'
 import type { Logger } from '../../../kernel/logger.ts'
+import { findProgram } from '../../../kernel/programs.ts'
 import type { ConnectOptions, ToolServer, ToolServers } from '../../../ports/tool-server.ts'
 import { ChildTransport } from './child-transport.ts'
 import { createClient, type Era } from './client.ts'
-import { checkFolder, findCommand, noCommand } from './command.ts'
+import { checkFolder, noCommand } from './command.ts'
 import { createMcpServer, hintOf } from './mcp-server.ts'
 import { openWebTransport } from './web-transport.ts'
 
@@ -99,7 +100,7 @@ async function childOf(
   const env = { ...baseEnv, ...config.env }
   const place = { command, cwd, path: env.PATH ?? '' }
   await checkFolder(cwd)
-  const file = (await findCommand(place)) ?? (command === 'node' ? options.nodePath : undefined)
+  const file = (await findProgram(command, place.path, place.cwd)) ?? (command === 'node' ? options.nodePath : undefined)
   if (file === undefined) throw noCommand(place)
   const { deserializeMessage } = await import('@modelcontextprotocol/client')
   const logger = options.logger.child({ server: id })
