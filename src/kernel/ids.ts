@@ -21,3 +21,11 @@ export const newSecret = (): string => randomBytes(32).toString('base64url')
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const isUuid = (text: string): boolean => uuid.test(text)
+
+/**
+ * A UUID of version 8 (RFC 9562) out of a hash of 32 hex digits or more: the same for the same hash. Some places fix the digit of
+ * the variant; ids that were made so are on record, so that each place keeps its own.
+ */
+export function hashedUuid(hex: string, variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0x3) | 0x8).toString(16)): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}

@@ -4,7 +4,7 @@ import type { FromRegent, SentMessage } from '../contract/link.ts'
 import type { Activity } from '../contract/states.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RegentError, reasonOf } from '../kernel/errors.ts'
-import type { Ids } from '../kernel/ids.ts'
+import { hashedUuid, type Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Models } from '../ports/model.ts'
 import type { Sample, ToolServers } from '../ports/tool-server.ts'
@@ -308,7 +308,5 @@ export class Runner {
 
 /** The same for every run of one start, so that the task is taken in once. */
 function initialId(agentId: string, start: string): string {
-  const hex = createHash('sha256').update(`initial-${agentId}-${start}`).digest('hex')
-  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0x3) | 0x8).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  return hashedUuid(createHash('sha256').update(`initial-${agentId}-${start}`).digest('hex'))
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { PendingPermission } from '../../contract/workers.ts'
+import { hashedUuid } from '../../kernel/ids.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { ApprovalRow, Tables } from '../../ports/store.ts'
 import type { WorkerRow } from '../../ports/worker-store.ts'
@@ -12,7 +13,7 @@ const MOST_PENDING = 500
 /** The same question of the same run has the same id, however often it is asked. */
 export function permissionId(runId: string, requestId: string): string {
   const hex = createHash('sha256').update(`${runId} ${requestId}`).digest('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  return hashedUuid(hex, '8')
 }
 
 export const pendingOf = (row: ApprovalRow): PendingPermission => ({

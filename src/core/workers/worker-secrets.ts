@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { referenced } from '../../contract/secret-reference.ts'
+import { hashedUuid } from '../../kernel/ids.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import type { Store } from '../../ports/store.ts'
 import { hide } from '../agents/hidden.ts'
@@ -65,7 +66,7 @@ export class WorkerSecrets {
   #idOf(owner: string, secrets: Variables): string {
     const text = JSON.stringify([owner, Object.entries(secrets).sort(([one], [other]) => (one < other ? -1 : 1))])
     const hex = createHmac('sha256', this.#key).update(`worker secrets:${text}`).digest('hex')
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+    return hashedUuid(hex, '8')
   }
 }
 

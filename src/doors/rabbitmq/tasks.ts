@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { RegentError } from '../../kernel/errors.ts'
+import { hashedUuid } from '../../kernel/ids.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { AgentRow } from '../../ports/store.ts'
 import { checkOwner, type DoorCore, noSuchAgent, perform } from './commands.ts'
@@ -82,5 +83,5 @@ function taskText(kind: string | null, parameters: Readonly<Record<string, unkno
 /** A UUID of one's own for a text, the same each time. */
 function uuidOf(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  return hashedUuid(hex, 'a')
 }
